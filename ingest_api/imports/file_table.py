@@ -16,6 +16,8 @@ from schemas.rules.fields import (
     FALSE_WORDS,
     FIELDS,
     MAX_KEY_BYTES,
+    OPTED_IN_WORDS,
+    OPTED_OUT_WORDS,
     TRUE_WORDS,
     USA_NAMES,
 )
@@ -67,8 +69,8 @@ def _formats() -> Iterator[str]:
     for order, rule in DATE_INVALID.items():
         usual = rule.reason.partition("use ")[2].partition(",")[0]
         yield f"| a date, `dateOrder={order}` | {usual} |"
-    yield f"| yes | {_listed(TRUE_WORDS)}, in any case |"
-    yield f"| no | {_listed(FALSE_WORDS)}, in any case |"
+    yield f"| yes | {_listed(TRUE_WORDS | OPTED_IN_WORDS)}, in any case |"
+    yield f"| no | {_listed(FALSE_WORDS | OPTED_OUT_WORDS)}, in any case |"
     named = ", ".join(f"`{name}`" for name in (*DELIMITERS, AUTO))
     yield f"| between cells, `DELIMITER` | {named} |"
     yield f"| the reconciliation key | {MAX_KEY_BYTES:,} bytes at most |"

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from schemas.log.topics import Topic
 
 _TIMEOUT_S: Final = 4.0
+_CREATE_S: Final = 15.0
 _VISIBLE_S: Final = 10.0
 _PAUSE_S: Final = 0.05
 _EVER: Final = ("cleanup.policy", "retention.ms", "retention.bytes")
-_PROPERTIES: Final = {"socket.timeout.ms": int(_TIMEOUT_S * 1000)}
+_PROPERTIES: Final = {"socket.timeout.ms": int(_CREATE_S * 1000)}
 
 
 def ensure_topics(settings: Settings) -> None:
@@ -74,8 +75,8 @@ def _create(admin: AdminClient, missing: Sequence[Topic], replication_factor: in
                 )
                 for topic in missing
             ],
-            operation_timeout=_TIMEOUT_S,
-            request_timeout=_TIMEOUT_S,
+            operation_timeout=_CREATE_S,
+            request_timeout=_CREATE_S,
         ),
     )
     for future in made.values():

@@ -8,6 +8,8 @@ was cut.
 
 from __future__ import annotations
 
+import codecs
+import re
 from itertools import chain
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -27,14 +29,36 @@ _CUT_OFF: Final = frozenset(
     {"unexpected end of data", "truncated data", "incomplete multibyte sequence"}
 )
 """How Python's decoders say that a character goes on after the last byte."""
-_OTHER_FILES: Final = (
-    (b"\x89PNG", "a PNG image"),
-    (b"%PDF", "a PDF document"),
-    (b"\xd0\xcf\x11\xe0", "an Excel workbook (.xls)"),
-    (b"PK\x03\x04", "a ZIP archive or an Excel workbook (.xlsx)"),
-    (b"PK\x05\x06", "a ZIP archive"),
-    (b"\xff\xd8\xff", "a JPEG image"),
+_OTHER_FILES: Final = tuple(
+    (re.compile(beginning, re.IGNORECASE), what)
+    for beginning, what in (
+        (rb"\x89PNG", "a PNG image"),
+        (rb"%PDF", "a PDF document"),
+        (rb"\xd0\xcf\x11\xe0", "an Excel workbook (.xls)"),
+        (rb"PK\x03\x04", "a ZIP archive or an Excel workbook (.xlsx)"),
+        (rb"PK\x05\x06", "a ZIP archive"),
+        (rb"\xff\xd8\xff", "a JPEG image"),
+        (rb"7z\xbc\xaf", "a 7z archive"),
+        (rb"Rar!\x1a", "a RAR archive"),
+        (rb"BZh\d1AY&SY", "a bzip2 file"),
+        (rb"\xfd7zXZ\0", "an xz file"),
+        (rb"[^\0]{1,99}\0[\s\S]{157,256}ustar", "a tar archive"),
+        (rb"PAR1", "a Parquet file"),
+        (rb"SQLite format 3\0", "an SQLite database"),
+        (rb"\{\\rtf", "an RTF document"),
+        (rb"\s*<(!doctype|html|head|body|table|script|style|meta)\b", "a web page (HTML)"),
+        (rb"\s*<\?xml\b", "an XML document"),
+        (rb"\s*(\[\s*)?\{\s*\"", "JSON; a file with an object a line has a name ending in .ndjson"),
+        (rb"BEGIN:VCARD\b", "a file of vCards (.vcf)"),
+    )
 )
+"""By how they begin. Most would be refused all the same, for something that tells nobody why."""
+_LATIN: Final = "\u00c3"
+"""What the byte C3, with which UTF-8 of most accented letters begins, is in Latin charsets."""
+_FIRST_RULES_OF_WINDOWS: Final = 3
+"""Under earlier rules the bytes 80 to 9F of Latin-1 are control characters."""
+_ON_WINDOWS: Final = {"iso8859-1": "cp1252", "iso8859-9": "cp1254", "iso8859-11": "cp874"}
+"""What is meant by these names (WHATWG, Encoding Standard, 4.2): it has characters at 80 to 9F."""
 
 
 class Readable(Protocol):
@@ -64,10 +88,16 @@ class FileText:
         if self._format.compression != "none":
             pieces = unpacked(pieces, self._format.compression, self._max_bytes)
         head, pieces = _with_head(pieces)
-        _refuse_other_files(head)
         self.charset, skipped = _charset_of(head, self._format.charset)
+        _refuse_other_files(head[skipped:], self._format.compression)
         data = chain(_filled(head[skipped:]), pieces)
-        yield from _without_marks(_decoded(data, self.charset, skipped))
+        if self._format.rules_version >= _FIRST_RULES_OF_WINDOWS:
+            if _is_latin(self.charset):
+                data = _not_utf8(data, self.charset)
+            charset = _ON_WINDOWS.get(self.charset, self.charset)
+        else:
+            charset = self.charset
+        yield from _without_marks(_decoded(data, charset, skipped))
 
 
 def _filled(piece: bytes) -> tuple[bytes, ...]:
@@ -90,11 +120,11 @@ def _raising(damage: TextDamage) -> Iterator[bytes]:
     yield b""
 
 
-def _refuse_other_files(head: bytes) -> None:
-    for magic, what in _OTHER_FILES:
-        if head.startswith(magic):
+def _refuse_other_files(head: bytes, compression: str) -> None:
+    for beginning, what in _OTHER_FILES:
+        if beginning.match(head):
             raise TextDamage("NOT_CSV", f"This is {what}: save it as CSV and upload that.")
-    refuse_packed(head)
+    refuse_packed(head, compression)
 
 
 def _charset_of(head: bytes, declared: str | None) -> tuple[str, int]:
@@ -113,6 +143,39 @@ def _charset_of(head: bytes, declared: str | None) -> tuple[str, int]:
             f"This is {what} without a byte order mark: save it as UTF-8, or as Unicode text.",
         )
     return declared or "utf-8", 0
+
+
+def _is_latin(charset: str) -> bool:
+    return _LATIN.encode(charset, "ignore") == b"\xc3"
+
+
+def _not_utf8(pieces: Iterator[bytes], charset: str) -> Iterator[bytes]:
+    """Yield the pieces of a file that is said to be in this charset.
+
+    Many clients say so of every file.
+
+    Raises:
+        TextDamage: all of it is UTF-8, and not ASCII.
+    """
+    utf8 = codecs.getincrementaldecoder("utf-8")()
+    is_utf8, is_ascii = True, True
+    for piece in pieces:
+        is_ascii = is_ascii and piece.isascii()
+        if is_utf8 and not is_ascii:
+            is_utf8 = _goes_on(utf8, piece)
+        yield piece
+    if not is_ascii and is_utf8 and _goes_on(utf8, b"", is_end=True):
+        message = f"The file is said to be {charset}, and all of it is UTF-8: send it as UTF-8."
+        raise TextDamage("CHARSET_CONTRADICTED", message)
+
+
+def _goes_on(decoder: codecs.IncrementalDecoder, piece: bytes, *, is_end: bool = False) -> bool:
+    """Return whether the piece is of the decoder's charset too."""
+    try:
+        decoder.decode(piece, is_end)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _without_marks(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -121,8 +121,8 @@ def packing_of(file_name: str, media_type: str, coding: str) -> str:
     return "none"
 
 
-def refuse_packed(head: bytes) -> None:
-    """Refuse a file whose first bytes say that it is packed, which nobody has said.
+def refuse_packed(head: bytes, compression: str) -> None:
+    """Refuse a file whose first bytes say that it is packed, besides what was said.
 
     Raises:
         TextDamage: it is.
@@ -130,6 +130,8 @@ def refuse_packed(head: bytes) -> None:
     for name, packing in PACKINGS.items():
         if head.startswith(packing.magic):
             message = f"This is a {name} file: upload it under a name ending in {packing.suffix}."
+            if compression != "none":
+                message = f"This is a {name} file that was packed again: unpack it once."
             raise TextDamage("NOT_CSV", message)
 
 

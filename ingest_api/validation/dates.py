@@ -47,14 +47,33 @@ _IN_ORDER: Final[dict[DateOrder, re.Pattern[str]]] = {
         r"(?P<year>[0-9]{4})(?P<mark>[/.])(?P<month>[0-9]{1,2})(?P=mark)(?P<day>[0-9]{1,2})"
     ),
 }
+_MONTHS: Final = "janfebmaraprmayjunjulaugsepoctnovdec"
+_MONTH_CHARACTERS: Final = 3
+_MONTH: Final = (
+    r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
+    r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
+)
+_DAY: Final = r"(?P<day>[0-9]{1,2})"
+_YEAR: Final = r"(?P<year>[0-9]{4})(?![0-9])"
+_WITH_MONTH: Final = tuple(
+    re.compile(rf"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]{{0,6}},? )?{form}", re.IGNORECASE)
+    for form in (rf"{_MONTH} {_DAY},? {_YEAR}", rf"{_DAY}(?P<mark>[ -]){_MONTH}(?P=mark){_YEAR}")
+)
+"""Dates in which the month has its English name, which every order takes: RFC 5322's, and those
+of the USA."""
 _EITHER_ORDER: Final = re.compile(r"([0-9]{1,2})[/.-]([0-9]{1,2})[/.-][0-9]{4}")
 _MARKS: Final[dict[DateOrder, bytes]] = {"MDY": b"/", "DMY": b"/.-", "YMD": b"/."}
 _TIME: Final = re.compile(
     r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,][0-9]{1,9})?)?"
     r"(?: ?(?P<half>[ap])m)?"
-    r"(?: ?(?:z|gmt|utc|(?P<sign>[+-])(?P<east_h>[0-9]{2}):?(?P<east_min>[0-9]{2})?))?",
+    r"(?: ?(?:z|gmt|utc|(?P<usa>[ecmp][sd]t)"
+    r"|(?P<sign>[+-])(?P<east_h>[0-9]{2}):?(?P<east_min>[0-9]{2})?))?",
     re.IGNORECASE,
 )
+_WEST_H: Final = {
+    "est": 5, "edt": 4, "cst": 6, "cdt": 5, "mst": 7, "mdt": 6, "pst": 8, "pdt": 7
+}  # fmt: skip
+"""The zones that have names in RFC 5322 (4.3), in hours west of UTC."""
 _BLANKS: Final = re.compile(r"[\u00a0\u202f]")
 
 
@@ -155,7 +174,12 @@ def _us_day(value: str) -> int | None:
 def _day(value: str, order: DateOrder) -> int | None:
     """Return the day of a date, with a time or not; None where it is none."""
     value = _BLANKS.sub(" ", value)
-    if value[_DATE_CHARACTERS : _DATE_CHARACTERS + 1] in ("T", "t"):
+    named = next(filter(None, (form.match(value) for form in _WITH_MONTH)), None)
+    if named:
+        head, tail = named[0], value[named.end() :].lstrip(", ")
+        if not tail:
+            return _day_of_date(value, order)
+    elif value[_DATE_CHARACTERS : _DATE_CHARACTERS + 1] in ("T", "t"):
         head, tail = value[:_DATE_CHARACTERS], value[_DATE_CHARACTERS + 1 :]
     else:
         head, blank, tail = value.partition(" ")
@@ -170,8 +194,15 @@ def _day(value: str, order: DateOrder) -> int | None:
 
 @lru_cache(65_536)
 def _day_of_date(text: str, order: DateOrder) -> int | None:
-    found = _ISO.fullmatch(text) or _IN_ORDER[order].fullmatch(text)
-    return _real_day(*(int(found[name]) for name in ("year", "month", "day"))) if found else None
+    forms = (_ISO, _IN_ORDER[order], *_WITH_MONTH)
+    found = next(filter(None, (form.fullmatch(text) for form in forms)), None)
+    if not found:
+        return None
+    month = found["month"]
+    if month.isalpha():
+        at = _MONTHS.index(month[:_MONTH_CHARACTERS].lower())
+        month = at // _MONTH_CHARACTERS + 1
+    return _real_day(int(found["year"]), int(month), int(found["day"]))
 
 
 @lru_cache(65_536)
@@ -189,6 +220,7 @@ def _days_later(time: str) -> int | None:
     east_h, east_min = (int(found[name] or 0) for name in ("east_h", "east_min"))
     is_real &= max(minute, second, east_min) < _MINUTE_S and east_h < _DAY_S // 3600
     east_s = (east_h * 3600 + east_min * 60) * (-1 if found["sign"] == "-" else 1)
+    east_s -= _WEST_H.get((found["usa"] or "").lower(), 0) * 3600
     return (hour * 3600 + minute * 60 + second - east_s) // _DAY_S if is_real else None
 
 

@@ -90,6 +90,7 @@ def _usual_fault(text: str) -> str | None:
         (text[-1] in ",;", f'it ends with "{text[-1]}"'),
         (not is_quoted and bool({*"()"} & {*text}), "it holds a comment in parentheses"),
         (" " in text, "it holds a blank"),
+        ("\ufffd" in text, "it holds U+FFFD, which stands for a character that was lost"),
         (len(text.partition("@")[0]) > _MAX_LOCAL_PART, "more than 64 characters precede the @"),
     )
     return next((f": {fault}." for is_found, fault in found if is_found), None)

@@ -15,11 +15,14 @@ import pyarrow.compute as pc
 
 from ingest_api.parsing.columns import text_column_of_bytes, with_nulls
 from ingest_api.validation.faults import value_faults
+from schemas.rules.attributes import plain_name
 from schemas.rules.characters import hidden_fault
 from schemas.rules.fields import (
     FALSE_WORDS,
     FIRST_FALSE_WORDS,
     FIRST_TRUE_WORDS,
+    OPTED_IN_WORDS,
+    OPTED_OUT_WORDS,
     TRUE_WORDS,
     USA_NAMES,
 )
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
 
 _FIRST_WORDS: Final = (pa.array(sorted(FIRST_TRUE_WORDS)), pa.array(sorted(FIRST_FALSE_WORDS)))
 _WORDS: Final = (pa.array(sorted(TRUE_WORDS)), pa.array(sorted(FALSE_WORDS)))
+_CONSENT_WORDS: Final = tuple(
+    pa.array(sorted(map(plain_name, words))) for words in (OPTED_IN_WORDS, OPTED_OUT_WORDS)
+)
 _USA_NAMES: Final = pa.array(sorted(USA_NAMES))
 _BLANK, _DELETE = 0x20, 0x7F
 
@@ -74,7 +80,13 @@ def to_booleans(column: TextColumn, rules: ValueRules) -> tuple[Any, Mask]:
     lowered = pc.ascii_lower(column.array)
     is_true = _is_in(lowered, true_words)
     is_known = is_true | _is_in(lowered, false_words)
-    return with_nulls(pa.array(is_true), ~is_known), (column.lengths > 0) & ~is_known
+    is_bad = (column.lengths > 0) & ~is_known
+    if is_bad.any() and not rules.are_first:
+        plain = pc.replace_substring_regex(lowered.filter(pa.array(is_bad)), r"[\s_-]+", "")
+        is_true[is_bad], is_out = (_is_in(plain, words) for words in _CONSENT_WORDS)
+        is_known[is_bad] = is_true[is_bad] | is_out
+        is_bad &= ~is_known
+    return with_nulls(pa.array(is_true), ~is_known), is_bad
 
 
 def is_usa(countries: TextColumn) -> Mask:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _MOBILE_DIGITS: Final = (7, 15)
 _ASCII_END: Final = 0x80
-_ZERO, _ONE, _NINE, _PLUS = b"019+"
+_ZERO, _ONE, _NINE, _PLUS, _DOT, _APOSTROPHE = b"019+.'"
 _PUNCTUATION: Final = np.array(
     [re.fullmatch(MOBILE_PUNCTUATION, chr(code)) is not None for code in range(256)]
 )
@@ -41,7 +41,8 @@ _TYPOGRAPHY: Final = str.maketrans(
 )
 """What programs and phones put between digits, taken out."""
 _MOBILE: Final = re.compile(MOBILE_PATTERN)
-_SHORTENED: Final = re.compile(r"[0-9]+E\+[0-9]+", re.IGNORECASE)
+_SHORTENED: Final = re.compile(r"[0-9,]+E\+[0-9]+", re.IGNORECASE)
+_FRACTION: Final = re.compile(r"\+?[0-9]{7,}\.0")
 _INVALID: Final = MOBILE_INVALID.reason.removeprefix("{column} ")
 _INVALID_IN: Final = (
     "is neither a phone number of {region} nor one in international form, such as +14155550123."
@@ -64,7 +65,7 @@ def to_phone_numbers(
     """
     plain = column
     if not _is_plus_and_digits(column):
-        plain = without_typography(column)
+        plain = _without_marks_of_tables(without_typography(column))
         plain = without(plain, _PUNCTUATION[plain.data])
         plain = plain if region and _dials_abroad_otherwise(region) else _with_plus(plain)
     numbers = _with_country(plain, region) if region else plain
@@ -119,6 +120,21 @@ def without_typography(column: TextColumn) -> TextColumn:
     return with_replaced(column, is_odd, plain)
 
 
+def _without_marks_of_tables(column: TextColumn) -> TextColumn:
+    """Return the values without the apostrophe that keeps text text, and the .0 of a number."""
+    if not len(column.data):
+        return column
+    starts = np.minimum(column.starts, len(column.data) - 1)
+    is_marked = column.data[starts] == _APOSTROPHE
+    is_marked |= (column.data[column.ends - 1] == _ZERO) & (column.data[column.ends - 2] == _DOT)
+    is_marked &= column.lengths > 0
+    if not is_marked.any():
+        return column
+    texts = [text.removeprefix("'") for text in column.values_where(is_marked)]
+    plain = [text[:-2] if _FRACTION.fullmatch(text) else text for text in texts]
+    return with_replaced(column, is_marked, plain)
+
+
 @lru_cache(4096)
 def _by_library(text: str, region: str | None) -> tuple[str | None, str | None]:
     """Return the number that this text without punctuation is, or what is wrong with it."""
@@ -149,11 +165,15 @@ def _parsed(text: str, region: str | None) -> PhoneNumber:
         NumberParseException: it is none.
     """
     number = phonenumbers.parse(text, region)
-    if text.startswith("+") or phonenumbers.is_valid_number(number):
+    code = str(number.country_code)
+    if text.startswith("+") or not text.startswith(code):
         return number
-    if text.startswith(str(number.country_code)):
-        abroad = phonenumbers.parse(f"+{text}")
-        return abroad if phonenumbers.is_valid_number(abroad) else number
+    metadata = PhoneMetadata.metadata_for_region(region or "")
+    # Where national numbers begin with a trunk prefix, one without it is rather whole.
+    is_whole_likelier = bool(metadata and metadata.national_prefix not in {None, "", code})
+    if is_whole_likelier or not phonenumbers.is_valid_number(number):
+        whole = phonenumbers.parse(f"+{text}")
+        return whole if phonenumbers.is_valid_number(whole) else number
     return number
 
 

@@ -13,8 +13,8 @@ from typing import Final, Literal
 
 RULES_VERSION: Final = 3
 """2: custom attributes; a cell of an error file loses the apostrophe that it was given there.
-3: characters that nobody sees, addresses and phone numbers by libraries, dates with a time,
-more words for booleans; a line of delimiters alone is blank."""
+3: characters that nobody sees, addresses and phone numbers by libraries, dates with a time or a
+month's name, more words for booleans; a line of delimiters alone is blank."""
 LIBRARIES: Final = {"email-validator": "2.4.0", "idna": "3.20", "phonenumbers": "9.0.43"}
 """Whose data decide about values: these versions are part of the rules' version."""
 
@@ -87,6 +87,11 @@ FIRST_FALSE_WORDS: Final = frozenset({"false", "no", "n", "0"})
 """Under versions 1 and 2 of the rules."""
 TRUE_WORDS: Final = FIRST_TRUE_WORDS | {"t", "on", "1.0"}
 FALSE_WORDS: Final = FIRST_FALSE_WORDS | {"f", "off", "0.0"}
+OPTED_IN_WORDS: Final = frozenset({"subscribed", "opted-in", "opt-in"})
+OPTED_OUT_WORDS: Final = frozenset(
+    {"unsubscribed", "never-subscribed", "not-subscribed", "non-subscribed", "opted-out", "opt-out"}
+)
+"""Words of other programs for consent; a blank or ``_`` may stand for their hyphen, or nothing."""
 ADDED_COLUMNS: Final = ("Error Line", "Error Code", "Error Reason")
 """Columns of an error file, ignored when it is uploaded again."""
 MISSING_CELL: Final = "(this cell is missing)"

@@ -43,7 +43,7 @@ export function Jobs() {
     ${!data ? !error && html`<${Skeleton} rows=${8} />`
       : data.statuses.length === 0 ? html`<${Empty} icon="jobs" title=${isFiltered ? T.jobs.none : T.jobs.empty}>${isFiltered ? html`${T.jobs.noneAbout}<p><${Button} onClick=${showAll}>${T.showAll}<//></p>` : T.jobs.emptyAbout}<//>`
       : html`<${Table} caption=${T.jobs.title} rows=${data.statuses} keyOf=${(/** @type {any} */ row) => row.id} onRow=${(/** @type {any} */ row) => go(`jobs/${row.id}`)} columns=${[
-        { title: T.jobs.file, kind: "main", cell: (/** @type {any} */ row) => html`<a href=${link(`jobs/${row.id}`)}><bdi class="value">${row.fileName ?? T.noName}</bdi></a><small>${T.modes[row.mode][0]}</small>` },
+        { title: T.jobs.file, kind: "main", cell: (/** @type {any} */ row) => html`<a href=${link(`jobs/${row.id}`)}><bdi class="value" title=${row.fileName}>${row.fileName ?? T.noName}</bdi></a><small>${T.modes[row.mode][0]}</small>` },
         { title: T.jobs.state, cell: (/** @type {any} */ row) => html`<${State} state=${row.state} />` },
         { title: T.jobs.lines, kind: "num", cell: (/** @type {any} */ row) => number(row.total) },
         counted("inserted", T.outcomes.inserted),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -151,6 +152,66 @@ def test_a_large_upload_goes_on_where_it_broke_and_is_sent_once(page: Page) -> N
     page.get_by_role("searchbox").fill("l44999@")
     expect(page.get_by_text("1 user", exact=True)).to_be_visible()
     assert page.locator("main tbody tr").count() == 1
+
+
+SEND = """async (size) => {
+    const { upload } = await import(new URL("page/api.js", document.baseURI));
+    const [wait, waits] = [window.setTimeout, []];
+    window.setTimeout = (work, ms) => { if (ms >= 1000) waits.push(ms); return wait(work, 0); };
+    const slice = (from, to) => new Blob([`${from} to ${Math.min(to, size)}`]);
+    const told = await upload("audience/inspect", { size, slice }, "large.csv", {}).then(
+        () => "taken", (error) => error.message);
+    return [told, waits];
+}"""
+"""Uploads a file of this size, whose parts hold only where they lie; nothing is waited for."""
+
+
+def test_a_part_is_sent_again_where_the_server_is_busy_or_the_connection_broke(page: Page) -> None:
+    """From that part on, as late as the server says; all are sent anew where it lost one."""
+    last = 9 << 20
+    first, second, third = f"0 to {4 << 20}", f"{4 << 20} to {8 << 20}", f"{8 << 20} to {last}"
+    refusals = {0: 429, 1: 408, 3: None, 5: 503}
+    sent: list[str | None] = []
+    named: list[str | None] = []
+
+    def take(route: Route) -> None:
+        status = refusals.get(len(sent), 200)
+        sent.append(route.request.post_data)
+        if status:
+            answer = {"part": f"part {len(sent)}"}
+            route.fulfill(status=status, json=answer, headers={"Retry-After": str(status % 7)})
+        else:
+            route.abort()
+
+    def name(route: Route) -> None:
+        named.append(route.request.post_data)
+        lost = {"message": "It is gone", "details": [{"code": "PART_LOST"}]}
+        route.fulfill(status=400 if len(named) == 1 else 200, json=lost)
+
+    page.route("**/audience/parts", take)
+    page.route("**/audience/inspect*", name)
+    told, waits = page.evaluate(SEND, last)
+
+    assert told == "taken"
+    assert sent == [first] * 3 + [second] * 2 + [third] * 2 + [first, second, third]
+    assert [json.loads(each or "")["parts"] for each in named] == [
+        ["part 3", "part 5", "part 7"],
+        ["part 8", "part 9", "part 10"],
+    ]
+    assert waits == [429 % 7 * 1000, 2000, 1000, 503 % 7 * 1000]
+
+
+def test_a_file_of_gigabytes_has_larger_parts_and_a_refused_one_is_sent_once(page: Page) -> None:
+    """At most 600 parts may be named; what is refused would be refused again."""
+    sent: list[str | None] = []
+
+    def refuse(route: Route) -> None:
+        sent.append(route.request.post_data)
+        route.fulfill(status=413, json={"message": "Too large"})
+
+    page.route("**/audience/parts", refuse)
+    assert page.evaluate(SEND, 3_000_000_000) == ["Too large", []]
+    assert sent == ["0 to 5000000"]
 
 
 def test_what_strangers_wrote_fits_and_stays_text_in_every_view(

@@ -58,7 +58,7 @@ _THEN = [csv_line(3, Country=""), csv_line(3), csv_line(3, Tier="gold"), csv_lin
 
 
 @settings(
-    max_examples=40,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

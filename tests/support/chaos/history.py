@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tests.support.chaos.clients import (
+    AT_WORK,
     TIMEOUT_S,
     Doors,
     OtherProducers,
@@ -30,7 +31,6 @@ from tests.support.clients.projections import BUILD_TIMEOUT_S, assert_proven
 from tests.support.data.log_reading import accepted_jobs
 from tests.support.models.log_verdict import assert_as_logged
 from tests.support.models.verdict import select
-from tests.support.servers.rig import READY_TIMEOUT_S
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from tests.support.models.log_model import LogModel
     from tests.support.servers.surroundings import Ground
 
-_AT_WORK: Final = "SELECT FROM projection_instance WHERE state IN ('requested', 'building')"
 _UPLOADERS: Final = 3
 _WRITERS: Final = 2
 
@@ -90,7 +89,7 @@ class Chaos:
                     crew.assert_running()
                     return client.is_ready()
 
-                wait_until(is_ready, READY_TIMEOUT_S, saying=f"{url} is ready")
+                wait_until(is_ready, TIMEOUT_S, saying=f"{url} is ready")
 
     def _run(self, crew: Crew, report: Report, duration_s: float) -> None:
         scene = Scene(self.env, crew.urls, report, Observations())
@@ -102,7 +101,7 @@ class Chaos:
             (Readers(), 0.1),
             (watch_job, 1.0),
             (others, 1.0),
-            (rebuild, 20.0),
+            (rebuild, 5.0),
         ]
         end_s = time.monotonic() + duration_s
         breaking = Breaking(
@@ -141,7 +140,7 @@ class Chaos:
         model = assert_as_logged(self.env, scene.files)
         crew.assert_running()
         wait_until(
-            lambda: not select(self.env, _AT_WORK), BUILD_TIMEOUT_S, saying="no build is at work"
+            lambda: not select(self.env, AT_WORK), BUILD_TIMEOUT_S, saying="no build is at work"
         )
         assert_proven(self.env)
         assert set(scene.answered) == {job.job_id for job in accepted_jobs(self.env.settings)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from calendar import month_abbr, month_name
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Context
@@ -30,6 +31,10 @@ FILLERS = re.compile("[\u00ad\u115f\u1160\u180e\u200b\u2060-\u2064\u2800\u3164\u
 BELONGING = re.compile(
     "[\u034f\u061c\u200c-\u200f\u202a-\u202e\u2066-\u206f\ufe00-\ufe0f"
     "\U000e0001\U000e0020-\U000e007f\U000e0100-\U000e01ef]"
+)
+CONSENT_WORDS = (
+    *("subscribed", "optedin", "optin", "unsubscribed", "neversubscribed", "notsubscribed"),
+    *("nonsubscribed", "optedout", "optout"),
 )
 DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
 
@@ -93,7 +98,7 @@ def value_of(
     if len(text) > most:
         raise Refusal(column, "TOO_LONG", text, most)
     is_first = job.rules_version < 3
-    later_words = () if is_first else ("t", "on", "1.0", "f", "off", "0.0")
+    later_words = () if is_first else ("t", "on", "1.0", "f", "off", "0.0", *CONSENT_WORDS)
     rules: dict[str, Callable[[str, str], str | date | bool]] = {
         "email": _email if is_first else _later_email,
         "mobile": _mobile if is_first else _later_mobile,
@@ -172,9 +177,12 @@ def _date(text: str, column: str) -> date:
 
 def _boolean(text: str, column: str, more: Sequence[str]) -> bool:
     words = ("true", "yes", "y", "1", "false", "no", "n", "0", *more)
-    if text.lower() not in words:
+    word = text.lower()
+    if word not in words:
+        word = re.sub(r"[ \t\n\f\r_-]", "", word)
+    if word not in words or (word != text.lower() and word not in CONSENT_WORDS):
         raise Refusal(column, "BOOLEAN_INVALID", text)
-    return text.lower() in ("true", "yes", "y", "1", "t", "on", "1.0")
+    return word in ("true", "yes", "y", "1", "t", "on", "1.0", "subscribed", "optedin", "optin")
 
 
 def _later_email(text: str, column: str) -> str:
@@ -188,7 +196,13 @@ def _later_email(text: str, column: str) -> str:
         raise Refusal(column, "EMAIL_INVALID", value) from None
     local, _, domain = value.rpartition("@")
     is_same = domain.lower() in {found.domain.lower(), found.ascii_domain.lower()}
-    is_odd = _hidden(value) or " " in value or value.count("@") != 1 or len(local) > 64
+    is_odd = (
+        _hidden(value)
+        or " " in value
+        or "\ufffd" in value
+        or value.count("@") != 1
+        or len(local) > 64
+    )
     if local != found.local_part or not is_same or is_odd or value.lower().startswith("mailto:"):
         raise Refusal(column, "EMAIL_INVALID", value)
     if not re.search(r"\.[^.]*[a-z]$", found.ascii_domain.lower()):
@@ -198,9 +212,10 @@ def _later_email(text: str, column: str) -> str:
 
 def _later_mobile(text: str, column: str) -> str:
     """As it stands where its calling code has numbers so long, else as phonenumbers says."""
+    given = re.sub(r"\A(\+?[0-9]{7,})\.0\Z", r"\1", text.removeprefix("'"))
     plain = "".join(
         character
-        for character in text
+        for character in given
         if character not in " ()./-" + DASHES
         and (character in "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u2028\u2029" or _is_seen(character))
         and not "\x80" <= character <= "\x9f"
@@ -241,20 +256,39 @@ def _is_usual(plain: str) -> bool:
 
 def _later_date(text: str, column: str) -> date:
     """A date, perhaps with a time, which counts as the day that it is in UTC."""
+    plain = _with_month_in_digits(re.sub("[\u00a0\u202f]", " ", text))
     found = re.fullmatch(
         r"(?P<date>[0-9-]{10}|[0-9/]{8,10}),?(?:(?:(?<=[0-9/-]{10})[Tt]|(?<=[0-9,]) )"
         r"(?P<time>[0-9:.,]+)"
-        r"(?P<half> ?[AaPp][Mm])?(?P<zone> ?(?:[Zz]|GMT|UTC|gmt|utc|[+-][0-9:]{2,5}))?)?",
-        re.sub("[\u00a0\u202f]", " ", text),
+        r"(?P<half> ?[AaPp][Mm])?(?P<zone> ?(?:[Zz]|GMT|UTC|gmt|utc"
+        r"|[ECMPecmp][SDsd][Tt]|[+-][0-9:]{2,5}))?)?",
+        plain,
     )
     try:
         if found and found["time"]:
             return _day_in_utc(_date(found["date"], column), found)
-        if found and not text.endswith(","):
-            return _date(text, column)
+        if found and not plain.endswith(","):
+            return _date(plain, column)
     except (Refusal, ValueError, OverflowError):
         pass
     raise Refusal(column, "DATE_INVALID", text)
+
+
+def _with_month_in_digits(text: str) -> str:
+    """A date whose month has its English name, as ISO 8601 writes it, with what follows it."""
+    words = re.sub(r"\A(mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6},? ", "", text, flags=re.IGNORECASE)
+    usa = re.match(r"([A-Za-z]+)\.? (\d{1,2}),? ([0-9]{4})(?!\d)", words, re.ASCII)
+    other = re.match(r"(\d{1,2})([ -])([A-Za-z]+)\.?\2([0-9]{4})(?!\d)", words, re.ASCII)
+    found = usa or other
+    if found is None:
+        return text
+    name, day, year = usa.groups() if usa else (found[3], found[1], found[4])
+    names = [[month_name[at], month_abbr[at], "Sept"][: 3 if at == 9 else 2] for at in range(13)]
+    months = [at for at in range(1, 13) if name.lower() in [each.lower() for each in names[at]]]
+    if not months:
+        return text
+    rest = words[found.end() :].lstrip(", ")
+    return f"{year}-{months[0]:02}-{int(day):02}" + (f" {rest}" if rest else "")
 
 
 def _day_in_utc(day: date, found: re.Match[str]) -> date:
@@ -278,4 +312,7 @@ def _day_in_utc(day: date, found: re.Match[str]) -> date:
         east = timedelta(hours=hours, minutes=minutes) * (-1 if zone[1] == "-" else 1)
     elif re.search("[+-]", found["zone"] or ""):
         raise ValueError(found["zone"])
+    elif (found["zone"] or "").strip().upper() not in {"", "Z", "GMT", "UTC"}:
+        name = found["zone"].strip().upper()
+        east = -timedelta(hours=5 + "ECMP".index(name[0]) - (name[1] == "D"))
     return (datetime(day.year, day.month, day.day, hour, minute, second) - east).date()  # noqa: DTZ001

@@ -9,15 +9,17 @@ are killed.
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass, field
 from multiprocessing import forkserver
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -35,23 +37,25 @@ _SERVICES: Final = (
     "processor.builder.main",
 )
 _PRELOADED: Final = "tests.support.servers.preloaded"
+_LOOK_S: Final = 0.01
 _READ_AT_IMPORT: Final = "ROLLCALL_AVRO"
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload([*_SERVICES, _PRELOADED])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ForkedProcess:
     """Has of :class:`subprocess.Popen` what tests use, from any thread."""
 
     of: ForkServerProcess
+    pid: int = field(init=False)
+    _code: int | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    @property
-    def pid(self) -> int:
-        """Its process id."""
+    def __post_init__(self) -> None:
+        """Keep its id, which is forgotten with its pipes."""
         assert self.of.pid is not None
-        return self.of.pid
+        self.pid = self.of.pid
 
     @property
     def returncode(self) -> int | None:
@@ -62,7 +66,10 @@ class ForkedProcess:
         """Return its exit code where it has ended."""
         # It is read once from a pipe: of two threads that read, one would find 255.
         with self._lock:
-            return self.of.exitcode
+            if self._code is None and (code := self.of.exitcode) is not None:
+                self._code = code
+                self.of.close()  # its pipes: hundreds end while a test keeps them all
+            return self._code
 
     def wait(self, timeout_s: float | None = None) -> int:
         """Return its exit code once it has ended.
@@ -70,10 +77,11 @@ class ForkedProcess:
         Raises:
             subprocess.TimeoutExpired: it still runs after ``timeout_s``.
         """
-        wait([self.of.sentinel], timeout_s)
-        code = self.poll()
-        if code is None:
-            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout_s or 0)
+        deadline_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        while (code := self.poll()) is None:
+            if time.monotonic() > deadline_s:
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout_s or 0)
+            time.sleep(_LOOK_S)
         return code
 
     def send_signal(self, number: int) -> None:
@@ -85,11 +93,11 @@ class ForkedProcess:
 
     def kill(self) -> None:
         """Kill -9."""
-        self.of.kill()
+        self.send_signal(signal.SIGKILL)
 
     def terminate(self) -> None:
         """SIGTERM."""
-        self.of.terminate()
+        self.send_signal(signal.SIGTERM)
 
 
 def can_fork(environ: Mapping[str, str]) -> bool:

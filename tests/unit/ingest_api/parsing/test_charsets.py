@@ -143,3 +143,32 @@ def test_bytes_of_a_character_are_no_marks_of_the_file(charset: str, line_end: s
     found = [block.raw(index) for block in file.blocks() for index in range(len(block))]
 
     assert found == lines
+
+
+@pytest.mark.parametrize(
+    ("charset", "version", "last"),
+    [
+        ("iso8859-1", 3, "O\u2019Neil €"),
+        ("iso8859-1", 2, "O\x92Neil \x80"),
+        ("iso8859-9", 3, "O\u2019Neil €"),
+    ],
+)
+def test_latin_1_is_what_windows_calls_so(charset: str, version: int, last: str) -> None:
+    """Under earlier rules control characters came of its quotes and its euro."""
+    content = b"First Name,Last Name,Email\nJ,O\x92Neil \x80,a@b.cd\n"
+
+    file = FileRecords(Dribble(content, [3]), FileFormat(charset=charset, rules_version=version))
+
+    assert [block.raw(0) for block in file.blocks()] == [f"J,{last},a@b.cd"]
+    assert file.charset == charset
+
+
+@pytest.mark.parametrize("charset", ["iso8859-1", "cp1252", "iso8859-15", "cp1254"])
+@pytest.mark.parametrize("last", ["Müller", "ZoÃ« Ü", "Byron"])
+def test_latin_text_is_no_utf8(charset: str, last: str) -> None:
+    """One letter of it tells, wherever the file is cut; ASCII is both."""
+    content = f"First Name,Last Name,Email\nJ,{last},a@b.cd\n".encode(charset)
+
+    file = FileRecords(Dribble(content, [1, 2]), FileFormat(charset=charset))
+
+    assert [block.raw(0) for block in file.blocks()] == [f"J,{last},a@b.cd"]

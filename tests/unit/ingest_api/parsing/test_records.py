@@ -14,6 +14,7 @@ from ingest_api.parsing.file_format import DELIMITERS, FileFormat, Limits
 from ingest_api.parsing.records import FileRecords
 from ingest_api.parsing.unpack import packing_of
 from tests.support.data.corpus.files import BAD_FILES, GOOD, GOOD_FILES, HEADER
+from tests.support.data.corpus.other_files import OTHER_FILES
 from tests.support.models.file_oracle import read_records
 from tests.support.models.record_reading import Dribble, cells_of, fault_of, records_of
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 NAMES = ["First Name", "Last Name", "Email"]
 
 
-@pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
+@pytest.mark.parametrize("bad", [*BAD_FILES, *OTHER_FILES], ids=lambda bad: bad.name)
 def test_a_bad_file_is_refused_with_place_and_code(bad: BadFile) -> None:
     """Each fatal fault names its line, its column where one is at fault, and what to do."""
     limits = Limits(**bad.limits)
@@ -44,7 +45,7 @@ def test_a_good_file_is_read_to_the_letter(good: GoodFile) -> None:
     assert cells_of(good.content, delimiter=delimiter, compression=compression) == good.cells
 
 
-@pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
+@pytest.mark.parametrize("bad", [*BAD_FILES, *OTHER_FILES], ids=lambda bad: bad.name)
 @pytest.mark.parametrize("block_bytes", [3, 64, 4096])
 def test_a_fault_does_not_depend_on_the_size_of_blocks(bad: BadFile, block_bytes: int) -> None:
     """The fault is the one that comes first in the file."""

@@ -1,15 +1,16 @@
-"""A range of a partition, read from a real broker for a few keys."""
+"""A range of a partition, read from a real broker for a few keys; the end of a topic."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka import Producer
 
 from ingest_api.errors import ReadTimeoutError
 from ingest_api.kafka.log_reader import LogRange, LogReader
 from ingest_api.kafka.topic_setup import ensure_topics
+from schemas.clients.kafka import make_producer
+from schemas.clients.topic_follower import TopicFollower
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _RECORDS = 30_000
 """Several batches of a read."""
+_SILENT = {"fetch.wait.max.ms": 280_000, "socket.timeout.ms": 300_000}
+"""The broker would tell an end after nearly five minutes."""
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ def log_reader(env: Ground) -> Iterator[LogReader]:
     ensure_topics(env.settings)
     topic = env.settings.topics.user_events.name
     # Offsets are numbers only where no retry changes the order.
-    producer = Producer({**env.settings.kafka, "enable.idempotence": True, "linger.ms": 5})
+    producer = make_producer(env.settings.kafka, {"linger.ms": 5})
     for number in range(_RECORDS):
         producer.produce(topic, b"%d" % number, b"%d" % (number % 100), 1)
         producer.poll(0)
@@ -64,3 +67,20 @@ def test_records_that_the_log_does_not_hold_are_an_error(log_reader: LogReader) 
     """Never an empty history."""
     with pytest.raises(RuntimeError, match="no longer holds"):
         list(log_reader.read(LogRange(1, 10**9, 10**9), {b"1"}, timeout_s=60))
+
+
+def test_a_follower_has_caught_up_with_the_last_record(env: Ground) -> None:
+    """In every partition."""
+    settings = env.settings
+    ensure_topics(settings)
+    topic = settings.topics.job_status
+    producer = make_producer(settings.kafka)
+    for partition in range(topic.partitions):
+        producer.produce(topic.name, b"no event", b"1", partition)
+    assert producer.flush(60) == 0
+    follower = TopicFollower(settings.kafka, topic, properties=_SILENT)
+    try:
+        assert list(follower.read_to_end(60)) == []
+        assert follower.has_caught_up
+    finally:
+        follower.close()
