@@ -37,7 +37,9 @@ _LEFT_OUT_OPT_OUT: Final = (
     'The column "{column}" seems to say who has opted out, and is left out: to have them left in'
     " peace, add a column such as Email Subscription with no for each of them."
 )
-_OPT_OUT: Final = re.compile(r"unsub|opt(ed)?out|donot(call|contact|e?mail|sms)|bounced|cleaned")
+_OPT_OUT: Final = re.compile(
+    r"unsub|opt(ed)?out|donot(allow|call|contact|e?mail|sms)|bl[ao]cklist|suppress|bounced|cleaned"
+)
 """In the name of a column, as names are compared."""
 _ADDED: Final = frozenset(map(plain_header, ADDED_COLUMNS))
 

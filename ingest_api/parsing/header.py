@@ -99,6 +99,7 @@ def header_and_fault(
     fault = _fault_of(names, known, file_format, line)
     if fault is not None:
         _name_a_better_delimiter(fault, raw, delimiter, file_format)
+        fault.message += _what_it_is_instead(names, delimiter, known)
     added = sum(plain_header(name) in _IGNORED for name in names)
     version = file_format.rules_version
     header = Header(
@@ -274,18 +275,32 @@ def _name_a_better_delimiter(
             fault.message += f" The header fits the delimiter {name}: send it as DELIMITER."
 
 
+def _what_it_is_instead(names: Sequence[str], delimiter: str, known: _Known) -> str:
+    """Return a sentence that says what a first line is that names no columns, empty if unclear."""
+    if len(names) == 1 and set(_plain_names(names[0], delimiter)) <= known.keys():
+        return " The whole line stands in quotes: take them off."
+    if any("@" in name for name in names):
+        return " The line holds data: put one with the names of the columns above it."
+    return ""
+
+
 def fitting_delimiter(raw: str, file_format: FileFormat) -> str:
     """Return the delimiter with which this header has the most columns that are known.
 
-    Else the one with the most columns, but for a hyphen, which names hold; else a comma.
+    Else the one with the most columns; else a comma.  Names hold hyphens, so a hyphen is one only
+    where there is no other.
     """
     known = _known_columns(file_format).keys() | USUAL_NAMES
 
     def count(delimiter: str) -> tuple[int, int]:
         names = _plain_names(raw, delimiter)
-        return len(known & set(names)), 0 if delimiter == DELIMITERS["HYPHEN"] else len(names)
+        return len(known & set(names)), len(names)
 
-    return max(DELIMITERS.values(), key=count)
+    hyphen = DELIMITERS["HYPHEN"]
+    others = [each for each in DELIMITERS.values() if each != hyphen]
+    best = max(others, key=count)
+    has_one, (hyphen_known, _) = count(best)[1] <= 1, count(hyphen)
+    return hyphen if has_one and hyphen_known > count(best)[0] else best
 
 
 def delimiter_of_error_file(raw: str) -> str | None:

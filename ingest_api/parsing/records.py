@@ -76,6 +76,7 @@ _WITH_ANY_DELIMITER: Final = frozenset(
     }
 )
 """Codes that hold whatever the delimiter is, because quotes alone tell records apart."""
+_LINES_OF_A_TITLE: Final = 20
 _FIRST_RULES_OF_BLANK_ROWS: Final = 3
 """Under earlier rules a line of delimiters alone is one without values."""
 
@@ -263,12 +264,25 @@ class FileRecords:
                 self._header, fault = header_and_fault(
                     raw, line=line, delimiter=self._delimiter, file_format=self._format
                 )
-                if fault and not self._is_lenient:
-                    raise fault
+                if fault:
+                    self._name_a_later_header(fault, block, index + 1)
+                    if not self._is_lenient:
+                        raise fault
                 self.header_fault = fault
                 self._nameless_columns = self._header.nameless_columns
                 return block.without_first(index + 1)
         return None
+
+    def _name_a_later_header(self, fault: FileFault, block: Block, start: int) -> None:
+        """Add to the message which of the next lines is a header, where a title stands above it."""
+        for index in range(start, min(len(block), start + _LINES_OF_A_TITLE)):
+            raw, line = block.raw(index), int(block.lines[index])
+            found = header_and_fault(
+                raw, line=line, delimiter=self._delimiter, file_format=self._format
+            )
+            if found[1] is None:
+                fault.message += f" Line {line} is a header: take out what stands above it."
+                return
 
     def _check_header_size(self, raw: str, line: int) -> None:
         """Refuse a header that would not fit, with the job, in a message of Kafka."""

@@ -23,6 +23,7 @@ FILE_FIELD: Final = "uploadFile"
 _MOST_PARTS: Final = 64
 _MOST_FIELD_BYTES: Final = 8 * 1024
 _MOST_HEADERS: Final = 16
+_SHOWN_CHARACTERS: Final = 100
 _MOST_HEADER_BYTES: Final = 16 * 1024
 _MOST_AROUND_BYTES: Final = 4 * 1024
 """Of the preamble, and of the epilogue: RFC 2046 has them ignored, and nobody sends them."""
@@ -293,7 +294,8 @@ class _Part:
 
     def _check_kind(self) -> None:
         if self.is_file and self.name != FILE_FIELD:
-            raise FormError("UNEXPECTED_FILE", f"The only file of the form is {FILE_FIELD}.")
+            message = f'The file\'s part is named "{self.name[:_SHOWN_CHARACTERS]}": it is to be'
+            raise FormError("UNEXPECTED_FILE", f"{message} {FILE_FIELD}.")
         if self.name == FILE_FIELD and not self._file_name:
             raise FormError("NOT_A_FILE", f"{FILE_FIELD} is not a file: it has no file name.")
 

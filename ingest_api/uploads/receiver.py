@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 _CHUNK_TIMEOUT_S: Final = 7.0
 _REREAD_TIMEOUT_S: Final = 10.0
+_SHOWN_CHARACTERS: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +235,8 @@ def upload_format(
     """
     charset = charset_named(file.charset) if file.charset else None
     if file.charset and charset is None:
-        message = "The charset of the file's part is unknown, or not one that is taken."
+        message = f'The charset "{file.charset[:_SHOWN_CHARACTERS]}" is unknown, or not one that is'
+        message += " taken: save the file as UTF-8, or name the one that it is in."
         raise invalid_file(Detail("UNKNOWN_CHARSET", message))
     return FileFormat(
         delimiter=options.named_delimiter,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _MOBILE_DIGITS: Final = (7, 15)
 _ASCII_END: Final = 0x80
-_ZERO, _ONE, _NINE, _PLUS, _DOT, _APOSTROPHE = b"019+.'"
+_ZERO, _ONE, _NINE, _PLUS, _DOT, _APOSTROPHE, _P = b"019+.'p"
 _PUNCTUATION: Final = np.array(
     [re.fullmatch(MOBILE_PUNCTUATION, chr(code)) is not None for code in range(256)]
 )
@@ -121,16 +121,18 @@ def without_typography(column: TextColumn) -> TextColumn:
 
 
 def _without_marks_of_tables(column: TextColumn) -> TextColumn:
-    """Return the values without the apostrophe that keeps text text, and the .0 of a number."""
+    """Return values without the apostrophe or ``p:`` that keeps text text, and a number's .0."""
     if not len(column.data):
         return column
     starts = np.minimum(column.starts, len(column.data) - 1)
-    is_marked = column.data[starts] == _APOSTROPHE
+    is_marked = (column.data[starts] == _APOSTROPHE) | (column.data[starts] == _P)
     is_marked |= (column.data[column.ends - 1] == _ZERO) & (column.data[column.ends - 2] == _DOT)
     is_marked &= column.lengths > 0
     if not is_marked.any():
         return column
-    texts = [text.removeprefix("'") for text in column.values_where(is_marked)]
+    # Facebook's lead forms write p: there.
+    marked = column.values_where(is_marked)
+    texts = [text.removeprefix("'").removeprefix("p:") for text in marked]
     plain = [text[:-2] if _FRACTION.fullmatch(text) else text for text in texts]
     return with_replaced(column, is_marked, plain)
 

@@ -17,7 +17,11 @@ _MOST_CHARACTERS: Final = 100
 
 
 def nearest(
-    name: str, known: Iterable[str], others_words: Mapping[str, tuple[str, ...]] | None = None
+    name: str,
+    known: Iterable[str],
+    others_words: Mapping[str, tuple[str, ...]] | None = None,
+    *,
+    least_likeness: float = _LEAST_LIKENESS,
 ) -> list[str]:
     """Return the known name that is most like this one, or none where none is like it.
 
@@ -30,7 +34,7 @@ def nearest(
     if wanted in plain:
         meant = [plain[wanted]]
     if not meant:
-        found = difflib.get_close_matches(wanted, plain, n=1, cutoff=_LEAST_LIKENESS)
+        found = difflib.get_close_matches(wanted, plain, n=1, cutoff=least_likeness)
         meant = [plain[each] for each in found]
     return meant
 

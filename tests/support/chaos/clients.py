@@ -128,7 +128,7 @@ def upload_or_change(doors: Doors) -> None:
 
 
 def _file(doors: Doors, mode: str) -> bytes:
-    rng, rows = doors.rng, doors.rng.choice([10, 100, 1000, 3000])
+    rng, rows = doors.rng, doors.rng.choice([10, 30, 100, 300, 1000, 3000])
     if mode != "delsert":
         return dirty_csv(rng, rows, keys=KEYS, faults=0.02)
     number = next(doors.scene.asked)

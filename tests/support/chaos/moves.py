@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.support.servers.surroundings import Ground
 
 _LINES: Final = "SELECT job_id, record_number, line FROM rejections ORDER BY job_id, record_number"
-_KILLS: Final = 4
+_KILLS: Final = 2
 """So often each command is killed before it completes."""
 _LAST: Final = frozenset({"move: log moved", "move: old tables dropped"})
 """Killed at either, the next run finds a log that is moved."""

@@ -212,7 +212,7 @@ def _later_email(text: str, column: str) -> str:
 
 def _later_mobile(text: str, column: str) -> str:
     """As it stands where its calling code has numbers so long, else as phonenumbers says."""
-    given = re.sub(r"\A(\+?[0-9]{7,})\.0\Z", r"\1", text.removeprefix("'"))
+    given = re.sub(r"\A(\+?[0-9]{7,})\.0\Z", r"\1", re.sub(r"\A'?(p:)?", "", text))
     plain = "".join(
         character
         for character in given

@@ -217,6 +217,7 @@ TAKEN: tuple[tuple[str, str, str, str | date | bool | None], ...] = (
     ("Mobile Number", "+1\u2011415\u2013555\u22120123", "mobile_number", "+14155550123"),
     ("Mobile Number", "\u202a+1415\u200b5550124\u202c", "mobile_number", "+14155550124"),
     ("Mobile Number", "'+44 7700 900123", "mobile_number", "+447700900123"),
+    ("Mobile Number", "p:+447700900123", "mobile_number", "+447700900123"),
     ("Mobile Number", "+4915112345678.0", "mobile_number", "+4915112345678"),
     ("Last Active Date", "12/31/2025 10:00:00 PM GMT", "last_active_date", date(2025, 12, 31)),
     ("Last Active Date", "01/31/2026 12:00:00 AM GMT", "last_active_date", date(2026, 1, 31)),

@@ -20,7 +20,7 @@ from ingest_api.uploads.receiver import upload_format
 from ingest_api.validation.validate import survey
 from schemas.rules.fields import RULES_VERSION
 from tests.support.checkout import CHECKOUT
-from tests.support.data.exports import MEANT, export
+from tests.support.data.exports import MEANT, SHAPES, export
 from tests.support.models.file_oracle import accepted_job
 
 if TYPE_CHECKING:
@@ -61,12 +61,14 @@ def rejected_by_import(content: bytes, answer: InspectionShown) -> int:
     return survey(io.BytesIO(content), described).rejected[answer.mode]
 
 
-@pytest.mark.parametrize("name", MEANT)
+@pytest.mark.parametrize("name", MEANT | SHAPES)
 def test_usual_exports_are_mapped_and_every_line_can_be_read(name: str) -> None:
     """Charset, delimiter, country of phone numbers and order of dates with them."""
     answer = inspected(export(name))
 
-    assert {each.header: each.field for each in answer.columns if each.field} == MEANT[name]
+    assert {each.header: each.field for each in answer.columns if each.field} == (MEANT | SHAPES)[
+        name
+    ]
     assert not answer.refused_for
     assert (answer.reject, answer.rejected_by) == (0, [])
     assert rejected_by_import(export(name), answer) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ from ingest_api.parsing.errors import FileFault
 from ingest_api.parsing.file_format import FileFormat
 from ingest_api.parsing.header import header_and_fault
 from schemas.events import AttributeColumn, ColumnMapping
+from tests.support.models.record_reading import fault_of
 
 if TYPE_CHECKING:
     from ingest_api.parsing.header import Header
@@ -143,6 +145,42 @@ def test_every_fault_of_a_header_is_told_at_once() -> None:
         ("KEY_COLUMN_MISSING", "Email"),
         ("REQUIRED_COLUMN_MISSING", "Country"),
     ]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "First Name*,Last Name (required),E-Mail:,Country [ISO]",
+        "\uff26irst.Name,What\u2019s your last name?,Email Address\u200b,your-country",
+    ],
+)
+def test_what_people_write_around_a_name_says_nothing(header: str) -> None:
+    """Where usual names are taken."""
+    described = FileFormat(maps_usual_names=True)
+    read = read_header(header, line=1, delimiter=",", file_format=described)
+
+    held = [field and field.header for field in read.fields]
+    assert held == ["First Name", "Last Name", "Email", "Country"]
+
+
+def test_names_that_are_merely_like_ours_are_no_suggestions() -> None:
+    """A status is no state, and one who is suppressed has not subscribed."""
+    header = "Email,Status,Email Suppressions,Description,Middle Name,Card Issue Country,Active"
+
+    assert suggestions(header) == {}
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("Ada,Byron,ada@b.example.com,UK\n", "The line holds data: put one with the names"),
+        ('"First Name,Email"\n"Ada,ada@b.example.com"\n', "The whole line stands in quotes"),
+        ("Report\n\nEmail,First Name,Last Name,Country\na@b.cd,A,B,UK\n", "Line 3 is a header"),
+    ],
+)
+def test_a_first_line_that_is_no_header_is_called_what_it_is(lines: str, said: str) -> None:
+    """Whoever forgot the names, quoted whole lines, or wrote a title, reads what to do."""
+    assert said in fault_of(io.BytesIO(lines.encode())).message
 
 
 def test_a_suggested_key_is_not_missing() -> None:

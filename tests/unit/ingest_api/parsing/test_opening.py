@@ -53,6 +53,16 @@ def test_a_header_decides_about_the_delimiter(names: list[str], delimiter: str) 
     assert opening.delimiter == (delimiter if len(names) > 1 else ",")
 
 
+def test_hyphens_in_names_are_no_delimiter() -> None:
+    """Where another stands between more of them."""
+    text = b"Person - Name,Person - Email - Work,Person - Phone\n"
+
+    opening = read_opening(text, FileFormat(delimiter="auto"), Limits(), is_end=True)
+
+    assert opening is not None
+    assert opening.delimiter == ","
+
+
 def test_an_error_file_needs_no_delimiter() -> None:
     """The columns that were added to it tell which one was used."""
     added = ";Error Line;Error Code;Error Reason"
