@@ -10,7 +10,7 @@ from confluent_kafka.admin import ConfigResource, ResourceType
 
 from deploy.doctor.finding import Finding, judged
 from schemas.clients.errors import KafkaUnreachableError, kafka_asked
-from schemas.clients.job_events import at_current_version, digest_marks, fetch_key
+from schemas.clients.job_events import absent_keys, at_current_version, digest_marks, fetch_key
 from schemas.clients.kafka import make_admin
 from schemas.clients.log_start import LogStart
 from schemas.codec.registry_protocol import RegistryUnreachableError
@@ -94,6 +94,7 @@ def kafka_findings(settings: Settings) -> Iterator[Finding]:
     if cluster.is_whole:
         yield _beginning(cluster)
         yield _key(settings)
+        yield _digests(settings)
 
 
 def _look(settings: Settings) -> _Cluster:
@@ -217,4 +218,17 @@ def _key(settings: Settings) -> Finding:
         "key",
         f"users are told apart by {made_for or settings.reconciliation_key}",
         fault or settings.digest_mismatch(digest_marks(settings)),
+    )
+
+
+def _digests(settings: Settings) -> Finding:
+    absent = absent_keys(settings)
+    named = ", ".join(f"{key} ({count})" for key, count in absent.items())
+    signed = "every digest is by a key that is set"
+    return judged(
+        "digests",
+        "records are not signed" if settings.keyring is None else signed,
+        f"ROLLCALL_LOG_KEYS lacks keys that records of job-events name: {named}" if named else None,
+        "set them again, behind the first, until the next `rollcall erase` or `rekey`: what they"
+        " signed does not count in a rebuild; if you never had them, somebody forges records",
     )

@@ -129,7 +129,7 @@ def _counts_unsigned(settings: Settings) -> bool:
         marks = job_events.digest_marks(settings)
     if mismatch := settings.digest_mismatch(marks):
         raise LogMismatchError(mismatch)
-    return True not in marks
+    return not any(mark.is_right for mark in marks)
 
 
 def _append_key(settings: Settings) -> None:

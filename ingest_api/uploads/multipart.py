@@ -96,8 +96,8 @@ def boundary_of(content_type: str | None) -> bytes | None:
     Raises:
         FormError: where it is multipart/form-data without a usable boundary.
     """
-    media_type, options = parse_options_header(content_type)
-    if media_type != b"multipart/form-data":
+    media_type, options = _with_options(content_type or "")
+    if media_type != "multipart/form-data":
         return None
     boundary = options.get(b"boundary", b"")
     if not 1 <= len(boundary) <= _MOST_BOUNDARY_BYTES or boundary.endswith(b" "):
@@ -359,11 +359,13 @@ class _Part:
         return _decoded(b"".join([self._text, *self.last_decoded()]))
 
     def _header_with_options(self, name: bytes) -> tuple[str, dict[bytes, bytes]]:
-        return _with_options(self._headers.get(name, b"").decode("latin-1"))
+        return _with_options(self._headers.get(name, b""))
 
 
-def _with_options(header: str) -> tuple[str, dict[bytes, bytes]]:
-    value, options = parse_options_header(header)
+def _with_options(header: str | bytes) -> tuple[str, dict[bytes, bytes]]:
+    # The framework decodes headers as UTF-8, and what is none as PEP 383 has it.
+    given = header.encode(errors="surrogateescape") if isinstance(header, str) else header
+    value, options = parse_options_header(given)
     return value.decode("latin-1").strip().lower(), options
 
 

@@ -28,7 +28,7 @@ _MOST_PROCESSOR_S: Final = 60
 _MOST_UNPACKED_BYTES: Final = 1 << 30
 
 
-class _RefusedError(Exception):
+class RefusedError(Exception):
     """The workbook can't be taken: a code and a message."""
 
 
@@ -37,18 +37,23 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY_BYTES, MOST_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (_MOST_PROCESSOR_S, _MOST_PROCESSOR_S))
     try:
-        _convert(sys.stdin.buffer, sys.argv[1], sys.stdout.buffer)
-    except _RefusedError as error:
+        convert(sys.stdin.buffer, sys.argv[1], sys.stdout.buffer)
+    except RefusedError as error:
         code, message = error.args
         sys.stderr.write(json.dumps({"code": code, "message": message}))
         sys.exit(EXIT_REFUSED)
 
 
-def _convert(file: Any, asked: str, out: Any) -> None:
+def convert(file: Any, asked: str, out: Any) -> None:
+    """Write the sheet that is asked for as CSV.
+
+    Raises:
+        RefusedError: the workbook can't be read, or has no such sheet.
+    """
     file.seek(0)
     _check_size(file)
     if importlib.util.find_spec("python_calamine") is None:
-        raise _RefusedError(
+        raise RefusedError(
             "WORKBOOK_UNSUPPORTED",
             "This server takes no Excel workbooks, as it is installed without rollcall-import[xlsx]"
             ": save the sheet as CSV and upload that.",
@@ -61,16 +66,16 @@ def _check_size(file: Any) -> None:
         with zipfile.ZipFile(file) as archive:
             size = sum(member.file_size for member in archive.infolist())
             is_workbook = "xl/workbook.xml" in archive.namelist()
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError):
         is_workbook, size = False, 0
     if not is_workbook:
-        raise _RefusedError(
+        raise RefusedError(
             "WORKBOOK_DAMAGED",
             "The file is said to be an Excel workbook (.xlsx) and is not, is damaged or has a"
             " password: save it anew, or save the sheet as CSV.",
         )
     if size > _MOST_UNPACKED_BYTES:
-        raise _RefusedError(
+        raise RefusedError(
             "WORKBOOK_TOO_LARGE",
             f"The workbook unpacks to more than {_MOST_UNPACKED_BYTES} bytes: save the sheet as"
             " CSV and upload that.",
@@ -86,7 +91,7 @@ def _write(file: Any, asked: str, out: Any) -> None:
         sheet = workbook.get_sheet_by_name(name)
     except calamine.CalamineError as error:
         message = f"The workbook can't be read: {error}. Save it anew."
-        raise _RefusedError("WORKBOOK_DAMAGED", message) from error
+        raise RefusedError("WORKBOOK_DAMAGED", message) from error
     # Blank rows are written, too, so that the numbers of lines are those of the sheet's rows.
     with io.TextIOWrapper(out, encoding="utf-8", newline="") as text:
         write_rows(sheet.iter_rows(), csv.writer(text, lineterminator="\n"))
@@ -103,7 +108,7 @@ def _sheet_of(workbook: Any, asked: str) -> str:
     if asked.isascii() and asked.isdecimal() and 1 <= int(asked) <= len(names):
         return names[int(asked) - 1]
     listed = ", ".join(names[:20])
-    raise _RefusedError(
+    raise RefusedError(
         "SHEET_UNKNOWN", f'The workbook has no sheet "{asked[:100]}": its sheets are {listed}.'
     )
 

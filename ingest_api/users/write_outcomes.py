@@ -18,6 +18,7 @@ import structlog
 
 from ingest_api.errors import StoreUnavailableError, UnavailableError
 from schemas.clients.backoff import Backoff, Pauses
+from schemas.log.positions import offset_sql, partition_sql
 from schemas.read_model.tables import OUTCOME_CHANNEL
 from schemas.runtime.outage import POSTGRES
 
@@ -88,15 +89,18 @@ class WriteOutcomes:
             if not waiting:
                 self._waiting.pop(event_id, None)
 
-    # A user of a delsert's new audience is hidden until that audience is active.
-    _OUTCOMES: Final = """
+    # A user of a delsert's new audience, made behind its beginning, is hidden until that audience
+    # is active.  Any other one who is not there was there, and has been deleted since.
+    _OUTCOMES: Final = f"""
     SELECT event_id, outcome, user_id, code, reason, "column",
            (outcome <> 'inserted'
             OR EXISTS (SELECT FROM public.users WHERE id = user_id)
-            OR NOT EXISTS (SELECT FROM public.jobs
-                           WHERE mode = 'delsert' AND state = 'PROCESSING')) AS is_shown
+            OR NOT EXISTS (SELECT FROM public.jobs JOIN public.job_partitions AS part USING (job_id)
+                           WHERE mode = 'delsert' AND state = 'PROCESSING'
+                             AND part.partition = {partition_sql("user_id")}
+                             AND part.opened_offset < {offset_sql("user_id")})) AS is_shown
     FROM public.write_outcomes
-    """
+    """  # noqa: S608 - made of constants
     # Event ids of one Idempotency-Key have the same prefix and the same length.
     _SELECT_FIRST: Final = f"""
     {_OUTCOMES} WHERE event_id BETWEEN %(first)s AND %(last)s ORDER BY recorded_at LIMIT 1

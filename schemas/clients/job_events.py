@@ -10,6 +10,7 @@ from schemas.clients.event_schemas import EventSchemas
 from schemas.clients.kafka import make_admin
 from schemas.clients.topic_follower import TopicFollower
 from schemas.events import JobAccepted, LogConfigured
+from schemas.log.digests import Mark
 from schemas.log.moves import LogMoves, oldest_version
 
 if TYPE_CHECKING:
@@ -43,12 +44,18 @@ def read_job_events(
         KafkaUnreachableError: nothing has come for so long, and the end was not reached.
         RegistryUnreachableError: an event's schema cannot be had now.
     """
+    with _follower(settings) as follower:
+        yield follower.read_to_end(quiet_s)
+
+
+@contextlib.contextmanager
+def _follower(settings: Settings) -> Generator[TopicFollower]:
     schemas = EventSchemas(settings.schema_registry)
     follower = TopicFollower(
         settings.kafka, settings.topics.job_events, schemas, keyring=settings.keyring
     )
     try:
-        yield follower.read_to_end(quiet_s)
+        yield follower
     finally:
         follower.close()
 
@@ -89,19 +96,31 @@ def fetch_key(settings: Settings) -> str | None:
     return None
 
 
-def digest_marks(settings: Settings) -> list[bool | None]:
-    """Return of each ``LogConfigured``, up to the first right one, whether its digest is right.
+def digest_marks(settings: Settings) -> list[Mark]:
+    """Return each ``LogConfigured`` up to the first one with a right digest.
 
-    None where it has none. A signed log is not read on, whatever its length.
+    A signed log is not read on, whatever its length.
 
     Raises:
         KafkaUnreachableError, RegistryUnreachableError: it cannot be known now.
     """
-    marks: list[bool | None] = []
+    marks: list[Mark] = []
     with read_job_events(settings) as events:
         for each in events:
             if isinstance(each.event, LogConfigured):
-                marks.append(each.is_right)
-            if True in marks:
-                break
+                marks.append(Mark(each.is_right, each.absent_key))
+                if each.is_right:
+                    break
     return marks
+
+
+def absent_keys(settings: Settings) -> Mapping[str, int]:
+    """Return how many records of `job-events` have digests by keys that are not set, by their ids.
+
+    Raises:
+        KafkaUnreachableError, RegistryUnreachableError: it cannot be known now.
+    """
+    with _follower(settings) as follower:
+        for _ in follower.read_to_end(_QUIET_S):
+            pass
+        return follower.absent_keys

@@ -10,7 +10,7 @@ Where the log is signed (:mod:`schemas.log.digests`), what has no right digest i
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 _BATCH: Final = 1000
 _POLL_S: Final = 0.2
+_MOST_KEYS: Final = 32
+"""Whoever may write to the topic may make up more."""
 _ASK_S: Final = 2.0
 # A reader that waits for the next record asks twice a second, not as often as one that waits for
 # an end: followers of five processes took a broker that had nothing to do 4 % of a processor.
@@ -57,6 +59,7 @@ class LoggedEvent:
 
     ``recorded_ms`` is whatever its writer or the broker has set, since 1970.
     ``is_right``: whether its digest is, None where it has none.
+    ``absent_key``: the id of the key that a digest names, where that is not among ours.
     ``traceparent`` is that of its headers (see :mod:`schemas.runtime.tracing`).
     """
 
@@ -64,6 +67,7 @@ class LoggedEvent:
     event: Event
     recorded_ms: int
     is_right: bool | None = None
+    absent_key: str | None = None
     traceparent: str | None = None
 
 
@@ -73,6 +77,7 @@ class TopicFollower:
     ``first_offset`` is that of the first record it came to, None before; ``next_offset`` the one
     after the last record that was given or skipped.  Both mean something where the topic has
     one partition.  ``held_up_by`` says why the next event could not be read just now.
+    ``absent_keys`` counts the digests by keys that are not ours, of a few of them.
     """
 
     def __init__(
@@ -89,6 +94,7 @@ class TopicFollower:
         self._topic = topic.name
         self._signed = SignedRecords(keyring, topic.name)
         FORGED_RECORDS.labels(topic.name)  # is 0 from the start
+        self.absent_keys = Counter[str]()
         self._records_read = 0
         self._schemas = schemas
         self._waiting: deque[Message] = deque()
@@ -193,10 +199,15 @@ class TopicFollower:
             return None
         headers = headers_of(message)
         is_right = self._signed.is_right(message.key(), message.value(), headers)
+        absent_key = None if is_right else self._signed.absent_key(headers)
+        if absent_key and (absent_key in self.absent_keys or len(self.absent_keys) < _MOST_KEYS):
+            self.absent_keys[absent_key] += 1
         if self._signed.is_required and not is_right:
             # Before its schema is asked for: what is not ours can hold up nobody.
             FORGED_RECORDS.labels(self._topic).inc()
-            _log.error("record has no right digest", topic=self._topic, offset=offset)
+            _log.error(
+                "record has no right digest", topic=self._topic, offset=offset, key=absent_key
+            )
             return None
         try:
             event = self._schemas.decode(message.value())
@@ -204,7 +215,9 @@ class TopicFollower:
             _log.warning("record is no event", topic=self._topic, offset=offset, code=reason.code)
             return None
         self._signed.note(event, is_right=is_right)
-        return LoggedEvent(offset, event, message.timestamp()[1], is_right, traceparent_in(headers))
+        return LoggedEvent(
+            offset, event, message.timestamp()[1], is_right, absent_key, traceparent_in(headers)
+        )
 
     def _note(self, error: KafkaError, message: Message) -> None:
         if is_end(error):

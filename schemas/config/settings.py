@@ -21,7 +21,7 @@ from schemas.rules.fields import KEY_FIELD
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from schemas.log.digests import Keyring
+    from schemas.log.digests import Keyring, Mark
 
 MAX_PARTITIONS: Final = 4096
 """A user's id keeps 12 bits for the partition (see processor.projection.transaction)."""
@@ -145,17 +145,20 @@ class Settings(LogShape, frozen=True, kw_only=True):
         """Return the log version in which ``user-events`` has that name, or None."""
         return version_of(user_events, self.first_topics.user_events.name)
 
-    def digest_mismatch(self, marks: Sequence[bool | None]) -> str | None:
-        """Return why nobody would count what these keys sign, and the remedy; or None.
+    def digest_mismatch(self, marks: Sequence[Mark]) -> str | None:
+        """Return why these keys read the log otherwise than others do, and the remedy; or None.
 
-        ``marks``: of each ``LogConfigured`` of the log, up to the first right one, whether its
-        digest is right.
+        ``marks``: each ``LogConfigured`` of the log, up to the first one with a right digest.
         """
-        if True in marks or False not in marks:
+        absent = sorted({mark.absent_key for mark in marks if mark.absent_key})
+        is_verified = any(mark.is_right for mark in marks)
+        if not absent and (is_verified or all(mark.is_right is None for mark in marks)):
             return None
+        # Before a mark that can't be verified all would count that anybody has written.
+        key = f'the key "{", ".join(absent)}"' if absent else "the key"
         return (
             f"The records of {self.topics.job_events.name} are signed, and ROLLCALL_LOG_KEYS does"
-            " not have the key: set it as the other services have it."
+            f" not have {key}: set it as the other services have it, or had it."
         )
 
     def key_mismatch(self, made_for: str) -> str | None:

@@ -33,6 +33,18 @@ if TYPE_CHECKING:
 
 HEADER: Final = "rollcall-digest"
 _KEY: Final = re.compile(r"(?P<id>[A-Za-z0-9_-]{1,32}):(?P<secret>[^\s:,]{32,})")
+_NAMED: Final = re.compile(rb"([A-Za-z0-9_-]{1,32}):")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A ``LogConfigured``: whether its digest is right, None where it has none.
+
+    ``absent_key``: the id of the key that it names, where that is not among ours.
+    """
+
+    is_right: bool | None
+    absent_key: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +143,16 @@ class SignedRecords:
         if not any(name == HEADER for name, _ in found):
             return None
         return self._keyring is not None and self._keyring.is_right(self._topic, key, value, found)
+
+    def absent_key(self, headers: Iterable[Header]) -> str | None:
+        """Return the id of a key that a digest names, and that is not among ours."""
+        for name, given in headers:
+            text = given.encode() if isinstance(given, str) else given or b""
+            named = _NAMED.match(text) if name == HEADER else None
+            key_id = named[1].decode() if named else None
+            if key_id and (self._keyring is None or key_id not in self._keyring.keys):
+                return key_id
+        return None
 
     def note(self, event: Event, *, is_right: bool | None) -> None:
         """Note a record that counts; behind it digests may be required."""

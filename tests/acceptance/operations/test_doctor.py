@@ -26,7 +26,18 @@ if TYPE_CHECKING:
 
 _ALL = {
     *("settings", "disk", "kafka", "topics", "retention", "message size", "replication"),
-    *("in sync", "log", "key", "postgres", "clock", "rights", "tables", "builds", "services"),
+    *(
+        "in sync",
+        "log",
+        "key",
+        "digests",
+        "postgres",
+        "clock",
+        "rights",
+        "tables",
+        "builds",
+        "services",
+    ),
     *("accounts", "publishing", "lag", "outbox", "jobs", "dead letters"),
 }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from deploy.doctor.kafka import kafka_findings
 from deploy.log_migration.log_state import append_stage, read_ledger
 from deploy.log_migration.records import read_records
 from deploy.log_migration.side_topics import JobEventsCopy
@@ -17,13 +18,15 @@ from ingest_api.errors import LogMismatchError
 from ingest_api.event_log.job_events import JobLog
 from ingest_api.event_log.ledger import JobLedger
 from ingest_api.kafka.log_setup import ensure_log
+from ingest_api.kafka.single_append import append_job_event
+from ingest_api.kafka.topic_setup import ensure_topics
 from ingest_api.publisher.failing_jobs import append_failure, failure_of
 from processor.errors import RefusedToStartError
 from processor.kafka.reconciliation_key import check_key
-from schemas.clients.job_events import at_current_version, read_job_events
+from schemas.clients.job_events import absent_keys, at_current_version, read_job_events
 from schemas.clients.kafka import make_producer
 from schemas.codec.codec import decode, encode
-from schemas.events import JobCancelled, JobFailed, LogMove
+from schemas.events import JobCancelled, JobFailed, LogConfigured, LogMove
 from schemas.log.digests import SignedRecords
 from tests.support.data.log_reading import read_topic
 from tests.support.models.file_oracle import accepted_job
@@ -148,6 +151,36 @@ def test_a_log_that_began_without_keys_requires_them_from_a_point_on(env: Ground
     ensure_log(rotated)
     check_key(rotated)
     assert accept(rotated, 6) == "accepted"
+
+
+def test_a_key_that_signed_a_mark_can_not_be_left_out(env: Ground) -> None:
+    """Else all before the next mark would count unsigned; one that is made up later is none."""
+    settings = with_keys(env.settings)
+    ensure_log(settings)
+    rotated = with_keys(settings, f"two:{'2' * 32},{KEYS}")
+    ensure_log(rotated, requires_digests=True)
+    mark = encode(LogConfigured(reconciliation_key="email", configured_at=NOW))
+    append(settings, mark, headers=[("rollcall-digest", b"made-up:" + b"0" * 64)])
+    assert not ensure_log(rotated)  # unsigned records count no more
+    without = with_keys(settings, f"two:{'2' * 32}")
+    for check, error in ((ensure_log, LogMismatchError), (check_key, RefusedToStartError)):
+        with pytest.raises(error, match='ROLLCALL_LOG_KEYS does not have the key "one"'):
+            check(without)
+    assert absent_keys(rotated) == {"made-up": 1}
+    findings = {each.subject: each for each in kafka_findings(rotated)}
+    assert "made-up (1)" in findings["digests"].seen
+    assert findings["key"].state == "fine"
+
+
+def test_a_log_signed_before_its_partitions_had_marks_gets_them(env: Ground) -> None:
+    """`rollcall setup --require-digests`, run again, appends them to each, whatever was there."""
+    settings = with_keys(env.settings)
+    ensure_topics(settings)
+    append_job_event(settings, LogConfigured(reconciliation_key="email", configured_at=NOW), b"log")
+    ensure_log(settings)
+    assert not any(read_topic(settings, settings.topics.user_events))
+    ensure_log(settings, requires_digests=True)
+    assert marked_partitions(settings) == settings.partitions
 
 
 def test_a_moved_log_is_signed_anew_and_nothing_forged_comes_to_count(env: Ground) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S = 60
 INSERT: LiteralString = """
-INSERT INTO model.write_outcome (event_id, position, outcome, user_id) VALUES (%s, 1, %s, 7)
+INSERT INTO model.write_outcome (event_id, position, outcome, user_id) VALUES (%s, 1, %s, %s)
 """
 
 
@@ -43,10 +43,12 @@ def make_read_model(env: Ground) -> None:
         )
 
 
-async def report(env: Ground, event_id: str, *, notify: bool, outcome: str = "updated") -> None:
+async def report(
+    env: Ground, event_id: str, *, notify: bool, outcome: str = "updated", user_id: int = 7
+) -> None:
     """Write an outcome as the processor does, with or without its notification."""
     async with await psycopg.AsyncConnection.connect(env.conninfo) as connection:
-        await connection.execute(INSERT, (event_id, outcome))
+        await connection.execute(INSERT, (event_id, outcome, user_id))
         if notify:
             channel = sql.Identifier(read_model.OUTCOME_CHANNEL)
             payload = sql.Literal(f"somebody-elses {event_id}")
@@ -139,7 +141,7 @@ def test_a_broken_connection_is_made_again_and_loses_nothing(
 
 
 def test_an_added_user_who_is_not_shown_yet_is_waited_for(env: Ground) -> None:
-    """While a delsert runs; without one, whoever is not there any more was there."""
+    """While a delsert runs that it came behind; else whoever is not there any more was there."""
     make_read_model(env)
     with psycopg.connect(env.conninfo, autocommit=True) as connection:
         connection.execute(
@@ -147,6 +149,12 @@ def test_an_added_user_who_is_not_shown_yet_is_waited_for(env: Ground) -> None:
             INSERT INTO model.job
                 (job_id, mode, lines, sha256, accepted_at, accepted_by, started_at)
             VALUES (1, 'delsert', 1, 'aa', now(), 'admin', now())
+            """
+        )
+        connection.execute(
+            """
+            INSERT INTO model.job_partition (job_id, partition, opened_offset, opened_at)
+            VALUES (1, 0, 3, now())
             """
         )
 
@@ -158,6 +166,10 @@ def test_an_added_user_who_is_not_shown_yet_is_waited_for(env: Ground) -> None:
                 await gone
                 assert not later.done()
                 assert await is_shown(outcomes) is False
+                await report(env, "deleted", notify=True, outcome="inserted", user_id=4)
+                deleted = await outcomes.fetch_first("deleted", "deleted")
+                assert deleted is not None
+                assert deleted.is_shown
                 async with await psycopg.AsyncConnection.connect(env.conninfo) as connection:
                     await connection.execute(
                         "UPDATE model.job SET state = 'COMPLETED', finished_at = now()"

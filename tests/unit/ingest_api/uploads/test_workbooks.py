@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import zipfile
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from ingest_api.errors import InvalidRequestError
 from ingest_api.parsing.file_format import Limits
-from ingest_api.uploads import converting_sink
+from ingest_api.uploads import converting_sink, workbook_to_csv
 from ingest_api.uploads.converting_sink import ConvertingSink
 from ingest_api.uploads.multipart import FilePart
 from ingest_api.uploads.options import ImportOptions
@@ -135,3 +138,19 @@ def test_other_files_are_handed_on_as_they_come() -> None:
     assert len(kept.begun) == 2
     with pytest.raises(InvalidRequestError):
         handed_on(b"x" * 200, ImportOptions(sheet="Two"), "none")
+
+
+BOOK = workbook({"Users": [HEAD, ("a@x.io", "Ada", 1.5, True, NOON)]})
+
+
+@given(st.lists(st.tuples(st.integers(0, len(BOOK) - 1), st.integers(0, 255)), max_size=4))
+@example([(BOOK.index(b"PK\1\2") + 6, 64)])  # a version of ZIP that nobody has
+def test_a_workbook_of_which_bytes_are_changed_is_read_or_refused(
+    changes: list[tuple[int, int]],
+) -> None:
+    """With the reason: any other end of the program is taken for a lack of memory."""
+    content = bytearray(BOOK)
+    for at, byte in changes:
+        content[at] = byte
+    with contextlib.suppress(workbook_to_csv.RefusedError):
+        workbook_to_csv.convert(io.BytesIO(content), "", io.BytesIO())
