@@ -294,7 +294,7 @@ def test_a_write_that_kafka_does_not_confirm_is_in_doubt_until_it_is_retried(
         assert answer.status_code == 503
         return "not known whether it will be applied" in answer.json()["message"]
 
-    wait_until(is_in_doubt, 120, saying="a write is in doubt")
+    wait_until(is_in_doubt, 300, saying="a write is in doubt")
     wait_until(lambda: accepted(create(rig.client, bob, "bob")), 60)
     user_id = added(rig.client, bob, "bob")
     assert [str(user["id"]) for user in users(rig.env) if user["email"] == bob["email"]] == [
