@@ -58,7 +58,7 @@ def test_a_run_of_them_is_stepped_over_at_once(
 ) -> None:
     """One client asks for all ends, one record stands for a run, and none between runs is lost."""
     ensure_topics(env.settings)
-    topic = env.settings.topics.uploads.name
+    topic = env.settings.topics.user_events.name
     made: list[str] = []
 
     def make_counted(
