@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
@@ -10,8 +9,8 @@ from msgspec import Meta
 
 from ingest_api.openapi.response_types import Count
 from ingest_api.parsing.file_format import AUTO, delimiter_name
-from ingest_api.parsing.header import plain_header
-from ingest_api.parsing.suggestions import suggested_fields
+from ingest_api.parsing.header import LEFT_OUT_OPT_OUT, plain_header
+from ingest_api.parsing.suggestions import seems_opt_out, suggested_fields
 from schemas.events import DateOrder, JobMode
 from schemas.rules.fields import ADDED_COLUMNS, FIELDS, OPPOSITES
 
@@ -33,17 +32,9 @@ _GUESSED_REGION: Final = (
 _GUESSED_ORDER: Final = "Most dates can only be {order}; they were read so."
 _UNCLEAR_DATES: Final = "Each date could be month first or day first; they were read as {order}."
 _ORDERS: Final = {"MDY": "MDY (12/31/2025)", "DMY": "DMY (31/12/2025)", "YMD": "YMD (2025/12/31)"}
-_LEFT_OUT_OPT_OUT: Final = (
-    'The column "{column}" seems to say who has opted out, and is left out: to have them left in'
-    " peace, say of which subscription it is the opposite: columns={column}=!Email Subscription."
-)
 _OPPOSITE: Final = (
     'The column "{column}" says who has opted out: yes in it is no in {subscription}, no is yes.'
 )
-_OPT_OUT: Final = re.compile(
-    r"unsub|opt(ed)?out|donot(allow|call|contact|e?mail|sms)|bl[ao]cklist|suppress|bounced|cleaned"
-)
-"""In the name of a column, as names are compared."""
 _ADDED: Final = frozenset(map(plain_header, ADDED_COLUMNS))
 
 _Why = Literal["name", "columns", "usual name", "new attribute", "error file", "unknown"]
@@ -228,5 +219,5 @@ def _notes_of_opt_outs(header: Header | None, left_out: Sequence[str]) -> Iterat
         if subscription := OPPOSITES.get(field):
             yield _OPPOSITE.format(column=name, subscription=subscription.header)
     for name in left_out:
-        if _OPT_OUT.search(plain_header(name)):
-            yield _LEFT_OUT_OPT_OUT.format(column=name)
+        if seems_opt_out(name):
+            yield LEFT_OUT_OPT_OUT.format(column=name)

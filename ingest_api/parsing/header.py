@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Final
 from ingest_api.parsing.errors import FileFault
 from ingest_api.parsing.file_format import DELIMITERS
 from ingest_api.parsing.new_attributes import attributes_of
-from ingest_api.parsing.suggestions import USUAL_NAMES, suggested_fields, usual_fields
+from ingest_api.parsing.suggestions import (
+    USUAL_NAMES,
+    seems_opt_out,
+    suggested_fields,
+    usual_fields,
+)
 from schemas.events import AttributeColumn, ColumnMapping
 from schemas.rules.attributes import is_attribute, plain_name
 from schemas.rules.characters import HIDDEN, SPACES
@@ -27,6 +32,10 @@ if TYPE_CHECKING:
     _Known = Mapping[str, Field | None]
     """By plain name the field that a column holds, None where it is to be ignored."""
 
+LEFT_OUT_OPT_OUT: Final = (
+    'The column "{column}" seems to say who has opted out, and is left out: to have them left in'
+    " peace, say of which subscription it is the opposite: columns={column}=!Email Subscription."
+)
 _SHOWN_CHARACTERS: Final = 100
 _MOST_FAULTS: Final = 100
 """Of a header that are told in one answer."""
@@ -75,6 +84,14 @@ class Header:
     def names_of_fields(self) -> dict[Field, str]:
         """The name in this file of each field that it has."""
         return {field: name for name, field in zip(self.names, self.fields, strict=True) if field}
+
+    @property
+    def notes_of_opt_outs(self) -> list[str]:
+        """Notes of columns that seem to say who has opted out, and of which nothing is said."""
+        said = {plain_header(each.header) for each in self.columns}
+        pairs = zip(self.names, self.fields, strict=True)
+        unsaid = (name for name, field in pairs if not field and plain_header(name) not in said)
+        return [LEFT_OUT_OPT_OUT.format(column=name) for name in unsaid if seems_opt_out(name)]
 
     @property
     def nameless_columns(self) -> list[int]:

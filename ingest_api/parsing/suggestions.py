@@ -130,6 +130,9 @@ _BESIDE: Final = {"cc": ("country", "euid")}
 """By name the field that it means beside another column: Mailchimp's two letters of a country."""
 _NOT_BESIDE: Final = {"subscribed": "subscriber", "unsubscribed": "subscriber"}
 """By name that beside which it means no field: with MailerLite, a date."""
+_OPT_OUT: Final = re.compile(
+    r"unsub|opt(ed)?out|donot(allow|call|contact|e?mail|sms)|bl[ao]cklist|suppress|bounced|cleaned"
+)
 USUAL_NAMES: Final = frozenset(
     plain_name(name) for names in _USUAL_NAMES.values() for name in names.split(",")
 )
@@ -167,6 +170,11 @@ def suggested_fields(unknown: Iterable[str], free: Iterable[Field]) -> dict[str,
             for header in nearest(name, left, least_likeness=_LEAST_LIKENESS):
                 found[name] = left.pop(header)
     return found
+
+
+def seems_opt_out(name: str) -> bool:
+    """Return whether a column of this name may say who has opted out."""
+    return _OPT_OUT.search(_shown_name(name)) is not None
 
 
 def _rank(name: str) -> int:

@@ -76,6 +76,13 @@ def test_who_has_opted_out_elsewhere_is_left_in_peace(rig_of_module: Rig) -> Non
         sql = "SELECT first_name, email_subscription FROM users WHERE key LIKE '%@out.example.com'"
         return {each["first_name"]: each["email_subscription"] for each in select(rig.env, sql)}
 
+    tried = rig.client.http.post(
+        f"{BASE}/audience/import",
+        params={"unknownColumns": "ignore", "importType": "update", "dryRun": "true"},
+        files={"uploadFile": ("contacts.csv", export, "text/csv")},
+    )
+    assert 'The column "Unsubscribed from all email" seems' in str(tried.json()["notes"])
+
     first = imported(export)
     assert (first["inserted"], first["rejected"]) == (2, 1)
     errors = rig.client.http.get(

@@ -238,6 +238,17 @@ def test_columns_that_say_who_has_opted_out_are_known() -> None:
     }
 
 
+def test_opt_outs_that_are_left_out_are_named() -> None:
+    """Unless the sender has said what becomes of the column."""
+    columns = (ColumnMapping("Bounced", ""),)
+    described = FileFormat(columns=columns, unknown_columns="ignore")
+    header = "Email,Do-not-contact,Foo,Bounced,Opt.Out"
+    read = read_header(header, line=1, delimiter=",", file_format=described)
+
+    named = [note.split('"')[1] for note in read.notes_of_opt_outs]
+    assert named == ["Do-not-contact", "Opt.Out"]
+
+
 def test_what_is_opposite_must_be_a_subscription_and_come_once() -> None:
     """Another field has no opposite."""
     columns = (
