@@ -17,6 +17,10 @@ gates:
 floors:
     .ci/floors
 
+# PostgreSQL 15, Kafka 3.7 and the other Pythons that this machine has.
+versions:
+    .ci/versions
+
 # Ask whether a version that is installed has a known vulnerability.
 advisories:
     .ci/advisories

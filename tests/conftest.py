@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from deploy.local_stack import kafka_jars, postgres
 from tests.support.scheduling import FewServers
 from tests.support.servers.busy_loops import busy_loops
 from tests.support.servers.registry_server import registry_server
@@ -43,8 +44,10 @@ settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--under-load``: the tests must pass beside four busy loops."""
+    """``--under-load``: the tests must pass beside four busy loops; others: see .ci/versions."""
     parser.addoption("--under-load", action="store_true", help="run beside four busy loops")
+    parser.addoption("--postgres", type=Path, help="the folder of another PostgreSQL's programs")
+    parser.addoption("--kafka", type=Path, help="the lock file of another Kafka's jars")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -52,6 +55,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
     A shell has its background jobs ignore Ctrl-C, and so would the commands under test.
     """
+    if programs := config.getoption("--postgres"):
+        postgres.binary = programs.joinpath
+        postgres.LOCALE = ("--locale=C.UTF-8",)  # before version 17 none is built in
+    if jars := config.getoption("--kafka"):
+        kafka_jars.LOCK_PATH = jars
     signal.signal(signal.SIGTERM, _end_session)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # Commands find stacks of the user who runs the tests, and those of other tests' processes.

@@ -25,6 +25,7 @@ from processor.errors import (
     BuildFailedError,
     LogTruncatedError,
     NotReadyError,
+    PassedStopError,
     RefusedToStartError,
     StoppedError,
     SupersededError,
@@ -96,6 +97,7 @@ class Builder:
             except (
                 NotReadyError,
                 SupersededError,
+                PassedStopError,  # another builder took the lock, which goes with the connection
                 ClientError,
                 RegistryUnreachableError,
             ) as error:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
+from ingest_api.kafka.topic_setup import ensure_topics
+from processor.builder.main import Builder
+from processor.errors import PassedStopError
 from processor.tables import instance_registry
 from processor.tables.retry_backoff import FIRST_PAUSE_S
 from schemas.read_model import tables as read_model
@@ -81,3 +85,22 @@ def test_a_failure_that_earlier_code_noted_is_left_alone_for_a_minute(
     assert instance_registry.is_left_alone(cursor, "upgrade")
     cursor.execute(_LATER)
     assert not instance_registry.is_left_alone(cursor, "upgrade")
+
+
+def test_a_builder_whose_tables_another_one_has_filled_waits_for_its_turn(
+    env: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had lost the lock with its connection, and found its own stop passed: no reason to end."""
+    ensure_topics(env.settings)
+    turns: list[None] = []
+    stopping = threading.Event()
+
+    def build(*_: object) -> None:
+        turns.append(None)
+        if len(turns) == 1:
+            raise PassedStopError("projected up to 2, and it was to stop at 1")
+        stopping.set()
+
+    monkeypatch.setattr(Builder, "_build_while_connected", build)
+    Builder(env.settings, stopping).run()
+    assert len(turns) == 2
