@@ -77,8 +77,9 @@ def _cast(column: Any, kind: pa.DataType) -> Any:
 
 
 def _read_csv(rows: CopiedRows, types: Mapping[str, pa.DataType]) -> pa.Table:
+    source: Any = pa.BufferReader(rows.text)
     return pyarrow.csv.read_csv(
-        pa.BufferReader(rows.text),
+        source,
         read_options=pyarrow.csv.ReadOptions(
             use_threads=False, block_size=len(rows.text) + 1, column_names=list(types)
         ),
