@@ -40,7 +40,7 @@ def ensure_log(settings: Settings, *, requires_digests: bool = False) -> bool:
     ``requires_digests``: and let nothing count from here on that has no right digest.
     Return whether records without one count.
 
-    Blocks for half a minute at most, for a few seconds where Kafka is down.
+    Blocks for most of a minute at most, for a few seconds where Kafka is down.
     May be called again, and by several processes at once.
 
     Raises:
@@ -58,6 +58,8 @@ def ensure_log(settings: Settings, *, requires_digests: bool = False) -> bool:
     _check_beginning(settings)
     _register(settings)
     made_for = fetch_key(settings)
+    if made_for is not None and requires_digests:
+        _check_keys(settings)
     if made_for is None or (requires_digests and not settings.key_mismatch(made_for)):
         _append_key(settings)
         # Another process may have done so before, for another key: the first counts.
@@ -121,6 +123,20 @@ def _register(settings: Settings) -> None:
             EventSchemas(settings.schema_registry).register(settings.topics)
     except RegistryRefusedError as error:
         raise LogMismatchError(str(error)) from error
+
+
+def _check_keys(settings: Settings) -> None:
+    """Refuse to append a mark that the services in use could not verify."""
+    if not _counts_unsigned(settings):
+        return
+    with _asked():
+        absent = job_events.absent_keys(settings)
+    if absent:
+        raise LogMismatchError(
+            f"ROLLCALL_LOG_KEYS lacks {', '.join(sorted(absent))}, by which records of"
+            f" {settings.topics.job_events.name} are signed: add what the services use, and run"
+            " this again."
+        )
 
 
 def _counts_unsigned(settings: Settings) -> bool:

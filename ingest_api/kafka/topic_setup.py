@@ -35,7 +35,7 @@ _PROPERTIES: Final = {"socket.timeout.ms": int(_CREATE_S * 1000)}
 def ensure_topics(settings: Settings) -> None:
     """Create the topics that are missing as :mod:`schemas.log.topics` says; check the others.
 
-    Blocks for half a minute at most, for a few seconds where Kafka is down.
+    Blocks for most of a minute at most, for a few seconds where Kafka is down.
     May be called again, and by several processes at once.
 
     Raises:

@@ -158,7 +158,8 @@ class Settings(LogShape, frozen=True, kw_only=True):
         key = f'the key "{", ".join(absent)}"' if absent else "the key"
         return (
             f"The records of {self.topics.job_events.name} are signed, and ROLLCALL_LOG_KEYS does"
-            f" not have {key}: set it as the other services have it, or had it."
+            f" not have {key}: set it as the other services have it, or had it (SECURITY.md says"
+            " what to do about a key that there never was)."
         )
 
     def key_mismatch(self, made_for: str) -> str | None:

@@ -172,6 +172,21 @@ def test_a_key_that_signed_a_mark_can_not_be_left_out(env: Ground) -> None:
     assert findings["key"].state == "fine"
 
 
+def test_digests_are_not_required_by_a_key_that_the_services_lack(env: Ground) -> None:
+    """Nothing is appended: behind a mark by it they would not start."""
+    services = with_keys(env.settings)
+    others = with_keys(env.settings, "two:" + "2" * 32)
+    ensure_log(env.settings)
+    assert accept(services, 1) == "accepted"
+    with pytest.raises(LogMismatchError, match="lacks one"):
+        ensure_log(others, requires_digests=True)
+    ensure_log(services, requires_digests=True)
+    check_key(services)
+    with pytest.raises(LogMismatchError, match='does not have the key "one"'):
+        ensure_log(others, requires_digests=True)
+    assert marked_partitions(services) == services.partitions
+
+
 def test_a_log_signed_before_its_partitions_had_marks_gets_them(env: Ground) -> None:
     """`rollcall setup --require-digests`, run again, appends them to each, whatever was there."""
     settings = with_keys(env.settings)

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from tests.support.chaos.cluster import Cluster
 
-_FAILURES: Final = (AssertionError, TimeoutError)
 _ROUND_S: Final = 600.0
 """The length of one history: a failure is looked for in so much, and what is held at its end."""
 _LEAST_S: Final = 60.0
@@ -114,6 +113,8 @@ class _Run:
                 if not self._is_passed(servers, plan):
                     stack.close()  # they may be as broken as it left them
                     servers = stack.enter_context(cluster(self.brokers))
+                    if self.shrinks:
+                        _shrink(servers, plan, self.console)
 
     def _plans(self, end_s: float) -> Iterator[_Plan]:
         for number in itertools.count():
@@ -129,8 +130,6 @@ class _Run:
         except Exception as error:  # noqa: BLE001 - whatever it is, the run has failed and says so
             found = f"{type(error).__name__}: {error}"[:_TOLD]
             self.total.failures.append(f"--brokers {self.brokers} {plan.options}: {found}")
-            if self.shrinks:
-                _shrink(servers, plan, self.console)
             return False
         return True
 
@@ -165,7 +164,7 @@ def _shrink(servers: Cluster, plan: _Plan, console: Console) -> None:
     def fails(smaller: _Plan) -> bool:
         try:
             _history(servers, smaller, console, Report(plan.seed))
-        except _FAILURES:
+        except Exception:  # noqa: BLE001 - it has said what
             return True
         return False
 
