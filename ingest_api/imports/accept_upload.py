@@ -180,11 +180,13 @@ class UploadAcceptance:
     ) -> int | DryRunAnswer:
         event = _checked(job_accepted(request, form, received))
         limits = limits_of(form.options, self._defaults)
-        new_attributes = [each.name for each in received.survey.header.new_attributes]
+        header = received.survey.header
+        new_attributes = [each.name for each in header.new_attributes]
         _check_new(new_attributes, request, form.options)
         if form.options.is_dry_run:
             answer = await self._dry_runs.dry_run(event, limits, request.until_gone)
-            return msgspec.structs.replace(answer, new_attributes=new_attributes)
+            notes = [*answer.notes, *header.notes_of_opt_outs]
+            return msgspec.structs.replace(answer, new_attributes=new_attributes, notes=notes)
         keys = received.survey.keys
         await self._dry_runs.check_limits(event, limits, request.until_gone, keys=keys, ahead=ahead)
         for name in new_attributes:

@@ -153,8 +153,13 @@ _COLUMNS: Final[dict[str, Any]] = {
         'JSON object: `{"Email Address": "Email", "Notes": null}`. '
         "A field is named by its header, its name in JSON or as a custom attribute; "
         "`ignore`, or null, leaves the column out. "
+        "`!` before a subscription (`Unsubscribed from all email=!Email Subscription`) says that "
+        "the column holds its opposite: yes in it is no, blank says nothing, and words such as "
+        "unsubscribed mean what they say; beside a column of the subscription itself, no from "
+        "either is no. "
         "`auto`: columns called as the exports of Mailchimp, HubSpot, Salesforce, Google Contacts, "
-        "Outlook, Klaviyo, Shopify or people do hold what those mean by it. "
+        "Outlook, Klaviyo, Shopify or people do hold what those mean by it, also who has opted "
+        "out. "
         "An error file of the job is uploaded with the same. "
         "Send it in the query or before the file: after it, it may come too late."
     ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
@@ -10,10 +9,10 @@ from msgspec import Meta
 
 from ingest_api.openapi.response_types import Count
 from ingest_api.parsing.file_format import AUTO, delimiter_name
-from ingest_api.parsing.header import plain_header
-from ingest_api.parsing.suggestions import suggested_fields
+from ingest_api.parsing.header import LEFT_OUT_OPT_OUT, plain_header
+from ingest_api.parsing.suggestions import seems_opt_out, suggested_fields
 from schemas.events import DateOrder, JobMode
-from schemas.rules.fields import ADDED_COLUMNS, FIELDS
+from schemas.rules.fields import ADDED_COLUMNS, FIELDS, OPPOSITES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,14 +32,9 @@ _GUESSED_REGION: Final = (
 _GUESSED_ORDER: Final = "Most dates can only be {order}; they were read so."
 _UNCLEAR_DATES: Final = "Each date could be month first or day first; they were read as {order}."
 _ORDERS: Final = {"MDY": "MDY (12/31/2025)", "DMY": "DMY (31/12/2025)", "YMD": "YMD (2025/12/31)"}
-_LEFT_OUT_OPT_OUT: Final = (
-    'The column "{column}" seems to say who has opted out, and is left out: to have them left in'
-    " peace, add a column such as Email Subscription with no for each of them."
+_OPPOSITE: Final = (
+    'The column "{column}" says who has opted out: yes in it is no in {subscription}, no is yes.'
 )
-_OPT_OUT: Final = re.compile(
-    r"unsub|opt(ed)?out|donot(allow|call|contact|e?mail|sms)|bl[ao]cklist|suppress|bounced|cleaned"
-)
-"""In the name of a column, as names are compared."""
 _ADDED: Final = frozenset(map(plain_header, ADDED_COLUMNS))
 
 _Why = Literal["name", "columns", "usual name", "new attribute", "error file", "unknown"]
@@ -52,7 +46,11 @@ class ColumnShown(msgspec.Struct, frozen=True, rename="camel"):
     number: Annotated[int, Meta(ge=1)]
     header: str
     field: Annotated[
-        str | None, Meta(description="What it holds; null where the import leaves it out.")
+        str | None,
+        Meta(
+            description="What it holds; null where the import leaves it out. After `!` a"
+            " subscription of which it holds the opposite: who has opted out."
+        ),
     ]
     why: Annotated[
         _Why,
@@ -148,7 +146,10 @@ def inspection_shown(found: Inspection, options: ImportOptions) -> InspectionSho
         refused_for=[
             RefusalShown(each.line, each.column, each.code, each.message) for each in found.refusals
         ],
-        notes=list(_notes(found, options, [each.header for each in columns if not each.field])),
+        notes=[
+            *_notes(found, options),
+            *_notes_of_opt_outs(header, [each.header for each in columns if not each.field]),
+        ],
     )
 
 
@@ -199,8 +200,8 @@ def _faults(found: Inspection) -> Iterator[FaultShown]:
         )
 
 
-def _notes(found: Inspection, options: ImportOptions, left_out: Sequence[str]) -> Iterator[str]:
-    """Yield what was guessed, and what whoever sends the file had better look at."""
+def _notes(found: Inspection, options: ImportOptions) -> Iterator[str]:
+    """Yield what was guessed."""
     read_as = found.file_format
     if found.is_charset_guessed:
         yield _GUESSED_CHARSET.format(charset=found.charset)
@@ -210,6 +211,13 @@ def _notes(found: Inspection, options: ImportOptions, left_out: Sequence[str]) -
         yield _UNCLEAR_DATES.format(order=_ORDERS[read_as.date_order])
     elif read_as.date_order != options.date_order:
         yield _GUESSED_ORDER.format(order=_ORDERS[read_as.date_order])
+
+
+def _notes_of_opt_outs(header: Header | None, left_out: Sequence[str]) -> Iterator[str]:
+    """Yield which columns say who has opted out, and which seem to and are left out."""
+    for field, name in (header.names_of_fields if header else {}).items():
+        if subscription := OPPOSITES.get(field):
+            yield _OPPOSITE.format(column=name, subscription=subscription.header)
     for name in left_out:
-        if _OPT_OUT.search(plain_header(name)):
-            yield _LEFT_OUT_OPT_OUT.format(column=name)
+        if seems_opt_out(name):
+            yield LEFT_OUT_OPT_OUT.format(column=name)

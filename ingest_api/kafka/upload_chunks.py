@@ -21,7 +21,7 @@ from ingest_api.errors import LogUnavailableError, UploadLostError
 from ingest_api.kafka.producer import Record
 from schemas.clients.kafka import make_reader
 from schemas.clients.ranges import is_gone
-from schemas.clients.unreadable import UnreadableBatches
+from schemas.clients.unreadable import UnreadableBatch, UnreadableBatches
 from schemas.events import ChunkRange
 from schemas.log.record_headers import headers_of
 from schemas.log.topics import partition_of
@@ -41,6 +41,9 @@ CHUNK_BYTES: Final = 512 * 1024
 _MOST_UNACKNOWLEDGED: Final = 4
 """Chunks of one upload: enough to keep the broker busy, few enough to hold in memory."""
 _POLL_S: Final = 0.5
+_STEP_OVER_S: Final = 60.0
+"""That batches which nobody can decompress may cost the reader of one file: far less than the
+publisher's lease lasts without a poll (300 s)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +205,7 @@ class ChunkSource:
 
     def close(self) -> None:
         """Close the consumer."""
+        self._unreadable.close()
         self._consumer.close()
 
 
@@ -223,6 +227,7 @@ class ChunkReader:
         self._buffer = bytearray()
         self._next_index = 0
         self._size_bytes = 0
+        self._stepping_s = 0.0
         self._digest = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
@@ -262,7 +267,12 @@ class ChunkReader:
         while True:
             if time.monotonic() > deadline_s:
                 raise self._lost(f"chunk {self._next_index} is not found in {self._search_s} s")
+            began_s = time.monotonic()
             message = self._next_message()
+            if isinstance(message, UnreadableBatch):
+                self._stepping_s += time.monotonic() - began_s
+            if self._stepping_s > _STEP_OVER_S:
+                raise self._lost("too many batches that nobody can decompress lie among its chunks")
             attempt = dict(headers_of(message)).get("attempt")
             if message.key() == key and attempt == self._file.attempt.encode():
                 return message

@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING, Final
 from ingest_api.parsing.errors import FileFault
 from ingest_api.parsing.file_format import DELIMITERS
 from ingest_api.parsing.new_attributes import attributes_of
-from ingest_api.parsing.suggestions import USUAL_NAMES, suggested_fields, usual_fields
+from ingest_api.parsing.suggestions import (
+    USUAL_NAMES,
+    seems_opt_out,
+    suggested_fields,
+    usual_fields,
+)
 from schemas.events import AttributeColumn, ColumnMapping
 from schemas.rules.attributes import is_attribute, plain_name
 from schemas.rules.characters import HIDDEN, SPACES
-from schemas.rules.fields import ADDED_COLUMNS, FIELDS
+from schemas.rules.fields import ADDED_COLUMNS, FIELDS, OPPOSITES
 from schemas.rules.nearest import nearest, question
 
 if TYPE_CHECKING:
@@ -27,6 +32,10 @@ if TYPE_CHECKING:
     _Known = Mapping[str, Field | None]
     """By plain name the field that a column holds, None where it is to be ignored."""
 
+LEFT_OUT_OPT_OUT: Final = (
+    'The column "{column}" seems to say who has opted out, and is left out: to have them left in'
+    " peace, say of which subscription it is the opposite: columns={column}=!Email Subscription."
+)
 _SHOWN_CHARACTERS: Final = 100
 _MOST_FAULTS: Final = 100
 """Of a header that are told in one answer."""
@@ -38,6 +47,10 @@ _FIRST_RULES_OF_MISSING_CELLS: Final = 3
 _FIELD_BY_PLAIN_NAME: Final = {
     plain_name(name): field for field in FIELDS for name in (field.header, field.json_name)
 }
+_OPPOSITE_BY_PLAIN_NAME: Final = {
+    plain_name(name): field for field in OPPOSITES for name in (field.header, field.json_name)
+}
+"""What only ``columns`` and usual names of other programs say of a column."""
 _IGNORED: Final = frozenset(map(plain_name, ADDED_COLUMNS))
 
 
@@ -71,6 +84,14 @@ class Header:
     def names_of_fields(self) -> dict[Field, str]:
         """The name in this file of each field that it has."""
         return {field: name for name, field in zip(self.names, self.fields, strict=True) if field}
+
+    @property
+    def notes_of_opt_outs(self) -> list[str]:
+        """Notes of columns that seem to say who has opted out, and of which nothing is said."""
+        said = {plain_header(each.header) for each in self.columns}
+        pairs = zip(self.names, self.fields, strict=True)
+        unsaid = (name for name, field in pairs if not field and plain_header(name) not in said)
+        return [LEFT_OUT_OPT_OUT.format(column=name) for name in unsaid if seems_opt_out(name)]
 
     @property
     def nameless_columns(self) -> list[int]:
@@ -142,8 +163,9 @@ def _known_columns(file_format: FileFormat) -> dict[str, Field | None]:
     """Return the fields that a column may hold, by their plain names."""
     attributes = {plain_name(field.header): field for field in file_format.attribute_fields}
     by_name = attributes | _FIELD_BY_PLAIN_NAME
+    meant = by_name | _OPPOSITE_BY_PLAIN_NAME
     return by_name | {
-        plain_header(each.header): by_name.get(plain_header(each.field))
+        plain_header(each.header): meant.get(plain_header(each.field))
         for each in file_format.columns
     }
 
@@ -153,8 +175,8 @@ def _faults_of_mapping(
 ) -> Iterator[FileFault]:
     """Yield what of the sender's columns is not in the file, or means no field."""
     attributes = [field.header for field in file_format.attribute_fields]
-    fields = [*(field.header for field in FIELDS), *attributes]
-    known = {*_FIELD_BY_PLAIN_NAME, *map(plain_name, attributes)}
+    fields = [*(field.header for field in (*FIELDS, *OPPOSITES)), *attributes]
+    known = {*_FIELD_BY_PLAIN_NAME, *_OPPOSITE_BY_PLAIN_NAME, *map(plain_name, attributes)}
     plain_names = set(map(plain_header, names))
     for each in file_format.columns:
         header, field = each.header[:_SHOWN_CHARACTERS], each.field[:_SHOWN_CHARACTERS]
@@ -163,7 +185,8 @@ def _faults_of_mapping(
             yield FileFault("MAPPED_COLUMN_MISSING", message, line=line, column=header)
         elif each.field and plain_header(each.field) not in known:
             message = f'The column "{header}" can\'t hold "{field}", which is no field'
-            message += question(nearest(field, fields)) or "."
+            alike = [each for each in fields if each.startswith("!") == field.startswith("!")]
+            message += question(nearest(field, alike)) or "."
             yield FileFault("MAPPED_FIELD_UNKNOWN", message, line=line, column=header)
 
 
@@ -212,7 +235,8 @@ def _unknown_and_free(names: Sequence[str], known: _Known) -> tuple[list[str], l
     """Return the columns of which nothing is known, and the fields that no column holds."""
     held = {known.get(plain_header(name)) for name in names}
     unknown = [name for name in names if _is_unknown(plain_header(name), known)]
-    free = [field for field in dict.fromkeys(known.values()) if field and field not in held]
+    fields = dict.fromkeys([*known.values(), *OPPOSITES])
+    free = [field for field in fields if field and field not in held]
     return unknown, free
 
 

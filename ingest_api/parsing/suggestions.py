@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from schemas.rules.attributes import plain_name
 from schemas.rules.characters import HIDDEN, SPACES
-from schemas.rules.fields import FIELDS
+from schemas.rules.fields import FIELDS, OPPOSITES
 from schemas.rules.nearest import nearest
 
 if TYPE_CHECKING:
@@ -83,12 +83,28 @@ _USUAL_NAMES: Final = {
         " Email Subscribed, Globally Subscribed, Newsletter, Email Marketing, Opt In"
     ),
     "voiceSubscription": "Voice Consent, Voice Opt In, Accepts Calls, Call Consent",
+    "!smsSubscription": (
+        "SMS Opt Out, Opt Out SMS, SMS Opted Out, Opted Out of SMS, Has Opted Out Of SMS,"
+        " SMS Blacklisted, SMS Blocklisted, SMS Unsubscribed, Unsubscribed from SMS,"
+        " Unsubscribed from all SMS, Do Not SMS, Do Not Text"
+    ),
+    "!emailSubscription": (
+        "Unsubscribed from all email, Unsubscribed from all emails, Unsubscribed from email,"
+        " Unsubscribed from emails, Email Opt Out, Opt Out Email, Email Opted Out,"
+        " Opted Out of Email, Has Opted Out Of Email, Person Has Opted Out Of Email,"
+        " Email Blacklisted, Email Blocklisted, Email Unsubscribed, Do Not Email, Unsubscribed"
+    ),
+    "!voiceSubscription": (
+        "Do Not Call, Person Do Not Call, Do Not Phone, Call Opt Out, Voice Opt Out, Phone Opt Out,"
+        " Opted Out of Calls, Unsubscribed from calls"
+    ),
 }
 """By field the names that other programs and people give to such a column, the likeliest first.
 
 They are those of Mailchimp, HubSpot, Salesforce, Google Contacts, Outlook, Klaviyo, Shopify,
 Brevo, SendGrid, Constant Contact, Intercom, Pipedrive, Zoho, Apple, Stripe, Eventbrite,
-WooCommerce, Segment, Braze, Iterable, Eloqua, Dynamics, MailerLite and Omnisend.
+WooCommerce, Segment, Braze, Iterable, Eloqua, Dynamics, MailerLite and Omnisend; those after ``!``
+say who has opted out.
 """
 _MARKS: Final = re.compile(r"[\s_*:.?/'\"-]+")
 _ADDED: Final = re.compile(
@@ -107,13 +123,16 @@ def _shown_name(name: str) -> str:
 
 _RANKED: Final = {
     _shown_name(name): (field, rank)
-    for field in FIELDS
+    for field in (*FIELDS, *OPPOSITES)
     for rank, name in enumerate([field.header, *_USUAL_NAMES[field.json_name].split(",")])
 }
 _BESIDE: Final = {"cc": ("country", "euid")}
 """By name the field that it means beside another column: Mailchimp's two letters of a country."""
-_NOT_BESIDE: Final = {"subscribed": "subscriber"}
+_NOT_BESIDE: Final = {"subscribed": "subscriber", "unsubscribed": "subscriber"}
 """By name that beside which it means no field: with MailerLite, a date."""
+_OPT_OUT: Final = re.compile(
+    r"unsub|opt(ed)?out|donot(allow|call|contact|e?mail|sms)|bl[ao]cklist|suppress|bounced|cleaned"
+)
 USUAL_NAMES: Final = frozenset(
     plain_name(name) for names in _USUAL_NAMES.values() for name in names.split(",")
 )
@@ -144,12 +163,18 @@ def suggested_fields(unknown: Iterable[str], free: Iterable[Field]) -> dict[str,
     """Return the same with those whose name is merely spelled otherwise."""
     names, fields = list(unknown), list(free)
     found = usual_fields(names, fields)
-    left = {field.header: field for field in fields if field not in found.values()}
+    near = (field for field in fields if field not in OPPOSITES and field not in found.values())
+    left = {field.header: field for field in near}
     for name in names:
         if name not in found and len(plain_name(name)) >= _LEAST_CHARACTERS:
             for header in nearest(name, left, least_likeness=_LEAST_LIKENESS):
                 found[name] = left.pop(header)
     return found
+
+
+def seems_opt_out(name: str) -> bool:
+    """Return whether a column of this name may say who has opted out."""
+    return _OPT_OUT.search(_shown_name(name)) is not None
 
 
 def _rank(name: str) -> int:

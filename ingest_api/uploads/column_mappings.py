@@ -19,6 +19,7 @@ _MOST_CHARACTERS: Final = 32 * 1024
 _FORM: Final = (
     "columns says what columns hold, as Header=Field, once for each, or as one JSON object:"
     ' {"Email Address": "Email", "Notes": null}; a column whose field is ignore or null is ignored.'
+    " !Email Subscription: the column says who has opted out of it."
     " auto: columns called as other programs do hold what those mean."
 )
 

@@ -76,7 +76,25 @@ def lower_cased(column: TextColumn) -> TextColumn:
 
 def to_booleans(column: TextColumn, rules: ValueRules) -> tuple[Any, Mask]:
     """Return the booleans, null for an empty or invalid value, and which values are invalid."""
-    true_words, false_words = _FIRST_WORDS if rules.are_first else _WORDS
+    return _read_words(column, rules, _words(rules))
+
+
+def to_opposites(column: TextColumn, rules: ValueRules) -> tuple[Any, Mask]:
+    """Return what a column that says who has opted out says of a subscription: yes is false.
+
+    Words for consent, such as unsubscribed, say there what they say anywhere.
+    """
+    return _read_words(column, rules, _words(rules)[::-1])
+
+
+def _words(rules: ValueRules) -> tuple[pa.StringArray, ...]:
+    return _FIRST_WORDS if rules.are_first else _WORDS
+
+
+def _read_words(
+    column: TextColumn, rules: ValueRules, words: tuple[pa.StringArray, ...]
+) -> tuple[Any, Mask]:
+    true_words, false_words = words
     lowered = pc.ascii_lower(column.array)
     is_true = _is_in(lowered, true_words)
     is_known = is_true | _is_in(lowered, false_words)

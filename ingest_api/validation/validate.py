@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingest_api.parsing.columns import (
     TextColumn,
@@ -34,7 +35,7 @@ from ingest_api.validation.numbers import to_numbers
 from schemas.events import JOB_MODES
 from schemas.rules import fields
 from schemas.rules.characters import stripped_text, stripped_value
-from schemas.rules.fields import FIELD_BY_NAME, FIELDS, MAX_KEY_BYTES
+from schemas.rules.fields import FIELD_BY_NAME, FIELDS, MAX_KEY_BYTES, OPPOSITES
 from schemas.rules.modes import MODES
 from schemas.rules.value_rules import ValueRules
 
@@ -199,6 +200,7 @@ def validate_columns(
     validation = _Validation(names, key_field, count, rules or ValueRules())
     for a_field, array in columns.items():
         validation.validate_values(a_field, array)
+    validation.apply_opposites()
     validation.require_key()
     value_verdicts, value_faults = validation.verdicts.copy(), len(validation.faults)
     validation.require_fields()
@@ -303,7 +305,9 @@ class _Validation:
         self._note(is_bad, rule, a_field)
 
     def _validate_booleans(self, a_field: Field, cells: TextColumn) -> None:
-        self.values[a_field.name], is_bad = field_rules.to_booleans(cells, self._rules)
+        is_opposite = a_field in OPPOSITES
+        read = field_rules.to_opposites if is_opposite else field_rules.to_booleans
+        self.values[a_field.name], is_bad = read(cells, self._rules)
         is_first = self._rules.are_first
         rule = fields.FIRST_BOOLEAN_INVALID if is_first else fields.BOOLEAN_INVALID
         self._note(is_bad, rule, a_field)
@@ -318,6 +322,24 @@ class _Validation:
         if a_field == self._key_field and not self._rules.are_first:
             faults = field_rules.hidden_faults(cells)
             self._note_each(faults, fields.HIDDEN_CHARACTER, a_field)
+
+    def apply_opposites(self) -> None:
+        """Put what says who has opted out into the subscriptions; no from either column is no."""
+        for opposite, a_field in OPPOSITES.items():
+            if opposite.name not in self.cells:
+                continue
+            cells, values = self.cells.pop(opposite.name), self.values.pop(opposite.name)
+            if a_field.name in self.cells:
+                cells, values = self._both(a_field, cells, values)
+            self.cells[a_field.name], self.values[a_field.name] = cells, values
+
+    def _both(self, a_field: Field, cells: TextColumn, values: Any) -> tuple[TextColumn, Any]:
+        """Return the cells of either column, and a flag where one of them has one."""
+        own_cells, own = self.cells[a_field.name], self.values[a_field.name]
+        either = [pc.coalesce(own, values), pc.coalesce(values, own)]
+        flags: Any = pc.call_function("and", either)
+        is_blank = own_cells.lengths == 0
+        return with_replaced(own_cells, is_blank, cells.values_where(is_blank)), flags
 
     def require_key(self) -> None:
         """Refuse lines without a key."""

@@ -83,4 +83,5 @@ class PartitionReader:
 
     def close(self) -> None:
         """Leave Kafka."""
+        self._unreadable.close()
         self._consumer.close()

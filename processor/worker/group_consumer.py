@@ -100,6 +100,7 @@ class GroupConsumer:
                 self._turn()
         finally:
             self._preparer.close()
+            self._unreadable.close()
             self._consumer.close()
 
     def _turn(self) -> None:

@@ -75,6 +75,7 @@ class RangeReader:
 
     def close(self) -> None:
         """Leave the broker."""
+        self._unreadable.close()
         self._consumer.close()
 
     def batches(

@@ -195,7 +195,7 @@ class TopicFollower:
     def _logged(self, message: Message, offset: int) -> LoggedEvent | None:
         if isinstance(message, UnreadableBatch):
             # None of ours: no client of ours makes such a batch.
-            FORGED_RECORDS.labels(self._topic).inc()
+            FORGED_RECORDS.labels(self._topic).inc(message.batches)
             return None
         headers = headers_of(message)
         is_right = self._signed.is_right(message.key(), message.value(), headers)
@@ -230,4 +230,5 @@ class TopicFollower:
 
     def close(self) -> None:
         """Leave the broker."""
+        self._unreadable.close()
         self._consumer.close()

@@ -3,6 +3,8 @@
 Kafka's client reports such a batch by its first offset, and fetches it again for ever; how long it
 is, the report doesn't say (librdkafka's pull request 5581 is to change that).
 A fetch from any offset of a batch brings all of it, so its end is found by asking from others.
+Where it brings another such batch, that is stepped over with it: a run of them costs its reader
+a fetch or a few for each, and no more.
 
 It is stepped over where its checksum is right: then it is as its producer made it, and no client of
 ours makes such a batch.  What a disk has damaged has a wrong one, and holds up its readers.
@@ -30,23 +32,30 @@ _SEARCHES: Final = 3
 _MOST_S: Final = 10.0
 """Of one search: whoever reads waits for it, and is in a group, or answers a request."""
 _PAUSE_S: Final = 1.0
-"""After a search that came to nothing: meanwhile the batch is reported again and again."""
-# With it other readers would go on behind a damaged batch, if something follows in the same answer.
-_PROBE: Final[dict[str, Any]] = {"enable.partition.eof": True, "check.crcs": True}
+"""After a search that came to nothing, and more after each: it is reported again and again."""
+_PROBE: Final[dict[str, Any]] = {
+    "enable.partition.eof": True,
+    # Other readers would go on behind a damaged batch, if something follows in the same answer.
+    "check.crcs": True,
+    # A fetch brings at least one batch, however large (KIP-74); others are not asked for.
+    "max.partition.fetch.bytes": 1,
+    "queued.min.messages": 1,
+}
 _log = structlog.stdlib.get_logger("rollcall.kafka")
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadableBatch:
-    """Stands for all records of such a batch: a record without key and value, at the last offset.
+    """Stands for all records of a run of such batches, one of them or more.
 
-    It answers what a Kafka message does.
+    It answers what a Kafka message does: a record without key and value, at the last offset.
     """
 
     of: str
     number: int
     first: int
     last: int
+    batches: int = 1
 
     def topic(self) -> str:
         """Return the topic."""
@@ -57,7 +66,7 @@ class UnreadableBatch:
         return self.number
 
     def offset(self) -> int:
-        """Return the last offset of the batch."""
+        """Return the last offset of the run."""
         return self.last
 
     def key(self) -> None:
@@ -80,8 +89,9 @@ class UnreadableBatch:
         return 0
 
     def __str__(self) -> str:
+        what = "the batch" if self.batches == 1 else f"the {self.batches} batches"
         return (
-            f"the batch of offsets {self.first} to {self.last} of {self.of}, partition"
+            f"{what} of offsets {self.first} to {self.last} of {self.of}, partition"
             f" {self.number}, can't be decompressed"
         )
 
@@ -92,61 +102,75 @@ class UnreadableBatches:
     def __init__(self, kafka: Mapping[str, str], consumer: Consumer) -> None:
         self._kafka = kafka
         self._consumer = consumer
+        self._probe: Consumer | None = None
+        """Asks for ends; made for the first batch, and kept."""
         self._vain = Counter[tuple[str, int, int]]()
         """The searches that came to nothing, by batch."""
-        self._again_s = 0.0
-        self._last: dict[tuple[str, int], int] = {}
-        """The first offset of the batch that was stepped over last, by partition."""
+        self._again_s: dict[tuple[str, int, int], float] = {}
+        """When such a batch is looked at again."""
+        self._stepped_to: dict[tuple[str, int], int] = {}
+        """The last offset of what was stepped over last, by partition."""
 
     def read_anew(self, topic: str, partition: int) -> None:
         """Say that the consumer was sent to another place of a partition: it may meet all again."""
-        self._last.pop((topic, partition), None)
+        self._stepped_to.pop((topic, partition), None)
 
     def stepped_over(self, report: Message) -> Message:
-        """Return what stands for a batch that nobody can decompress, and go on behind it.
+        """Return what stands for batches that nobody can decompress, and go on behind them.
 
-        Else the message itself: of other reports, and where its end can't be found just now.
+        Else the message itself: of other reports, and where their end can't be found just now.
         """
         error = report.error()
         if error is None or error.code() != KafkaError._BAD_COMPRESSION:  # noqa: SLF001 - its public name
             return report
-        place = (report.topic() or "", report.partition() or 0, report.offset() or 0)
+        place = _place_of(report)
         topic, partition, first = place
-        if self._last.get((topic, partition)) == first:
+        if first <= self._stepped_to.get((topic, partition), -1):
             return report  # one of several that had come before the step
-        last = self._last_offset(place) if time.monotonic() >= self._again_s else None
-        if last is None:
+        found = self._run_at(place) if time.monotonic() >= self._again_s.get(place, 0) else None
+        if found is None:
             return report
-        del self._vain[place]
-        found = UnreadableBatch(*place, last)
         try:
-            self._consumer.seek(TopicPartition(topic, partition, last + 1))
+            self._consumer.seek(TopicPartition(topic, partition, found.last + 1))
         except KafkaException:
             return report  # the partition is another's now, or will be reported again
-        self._last[topic, partition] = first
+        self._stepped_to[topic, partition] = found.last
         _log.error("stepped over a record batch", batch=str(found), reason=error.str())
         return cast("Message", found)
 
     def is_damaged(self, report: Message) -> bool:
         """Return whether a batch's end was looked for often enough, and was not found."""
-        place = (report.topic() or "", report.partition() or 0, report.offset() or 0)
-        return self._vain[place] >= _SEARCHES
+        return self._vain[_place_of(report)] >= _SEARCHES
 
-    def _last_offset(self, place: tuple[str, int, int]) -> int | None:
-        """Return the end of the batch; None where it is damaged, or Kafka doesn't say in time."""
+    def close(self) -> None:
+        """Close the client that looks for ends; the consumer is its owner's."""
+        if self._probe is not None:
+            self._probe.close()
+
+    def _run_at(self, place: tuple[str, int, int]) -> UnreadableBatch | None:
+        """Return the run that begins there; None: it is damaged, or Kafka doesn't say in time."""
+        at = str(TopicPartition(*place))
+        _log.warning("looking for the end of a record batch that can't be decompressed", at=at)
         topic, partition, first = place
-        at = TopicPartition(topic, partition, first)
-        search = _Search(self._kafka, at, time.monotonic() + _MOST_S)
-        _log.warning("looking for the end of a record batch that can't be decompressed", at=str(at))
         try:
-            return search.last_offset()
+            if self._probe is None:
+                self._probe = make_reader(self._kafka, "probe", _PROBE)
+            found = _Search(self._probe, topic, partition).run_at(first)
         except (KafkaException, _UnknownError) as error:
             self._vain[place] += 1
-            self._again_s = time.monotonic() + _PAUSE_S
-            _log.warning("its end can't be found just now", at=str(at), reason=str(error))
+            self._again_s[place] = time.monotonic() + _PAUSE_S * self._vain[place]
+            _log.warning("its end can't be found just now", at=at, reason=str(error))
             return None
         finally:
-            search.close()
+            if self._probe is not None:
+                self._probe.unassign()
+        del self._vain[place]
+        self._again_s.pop(place, None)
+        return found
+
+
+def _place_of(report: Message) -> tuple[str, int, int]:
+    return report.topic() or "", report.partition() or 0, report.offset() or 0
 
 
 class _UnknownError(Exception):
@@ -154,46 +178,59 @@ class _UnknownError(Exception):
 
 
 class _Search:
-    """Finds the end of one batch within the time that it has."""
+    """Finds the ends of batches of one partition within the time that it has."""
 
-    def __init__(self, kafka: Mapping[str, str], at: TopicPartition, until_s: float) -> None:
-        self._at = at
-        self._until_s = until_s
-        self._probe = make_reader(kafka, "probe", _PROBE)
-        self.close = self._probe.close
+    def __init__(self, probe: Consumer, topic: str, partition: int) -> None:
+        self._probe = probe
+        self._place = (topic, partition)
+        self._until_s = time.monotonic() + _MOST_S
 
-    def last_offset(self) -> int:
-        """Return the last offset of the batch, found by bisection.
+    def run_at(self, first: int) -> UnreadableBatch:
+        """Return the run of batches that begins there, or as much of it as there is time for.
 
         Raises:
-            _UnknownError, KafkaException: it is damaged, or Kafka doesn't say in time.
+            _UnknownError, KafkaException: the first is damaged, or Kafka doesn't say in time.
         """
-        first = self._at.offset
-        if not self._is_inside(first):
+        if self._batch_at(first) != first:
             raise _UnknownError("it is another's")
-        _, behind = self._probe.get_watermark_offsets(self._at, self._left_s())
-        inside, step = first, 1
+        _, end = self._probe.get_watermark_offsets(TopicPartition(*self._place), self._left_s())
+        following: int | None = first
+        last, batches = first - 1, 0
+        try:
+            while following is not None and following == last + 1:
+                last, following = self._end_of(following, end)
+                batches += 1
+        except (KafkaException, _UnknownError):
+            if not batches:
+                raise
+        return UnreadableBatch(*self._place, first, last, batches)
+
+    def _end_of(self, first: int, end: int) -> tuple[int, int | None]:
+        """Return the last offset of a batch, found by bisection, and the batch known behind it."""
+        inside, behind, step = first, end, 1
+        following: int | None = None
         while behind - inside > 1:
             # By growing steps at first: a batch is short, and the log may be long.
             at = min(inside + step, (inside + behind) // 2)
-            if self._is_inside(at):
+            found = self._batch_at(at)
+            if found == first:
                 inside, step = at, step * 2
             else:
-                behind = at
-        return inside
+                behind, following = min(at, found or at), found
+        return inside, following
 
-    def _is_inside(self, offset: int) -> bool:
-        """Return whether a fetch from there brings the batch."""
-        self._probe.assign([TopicPartition(self._at.topic, self._at.partition, offset)])
+    def _batch_at(self, offset: int) -> int | None:
+        """Return the first offset of the batch that a fetch from there brings; None: readable."""
+        self._probe.assign([TopicPartition(*self._place, offset)])
         found = self._probe.poll(self._left_s())
         if found is None:
             raise _UnknownError("Kafka does not answer in time")
         error = found.error()
         if error is None or error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-            return False
+            return None
         if error.code() != KafkaError._BAD_COMPRESSION:  # noqa: SLF001 - its public name
             raise _UnknownError(error.str())
-        return found.offset() == self._at.offset
+        return found.offset()
 
     def _left_s(self) -> float:
         left_s = self._until_s - time.monotonic()

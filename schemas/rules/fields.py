@@ -8,7 +8,7 @@ file must have the same result with every later version of the code.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 RULES_VERSION: Final = 3
@@ -64,6 +64,19 @@ FIELDS: Final[tuple[Field, ...]] = (
 FIELD_BY_NAME: Final = {field.name: field for field in FIELDS}
 SUBSCRIPTIONS: Final = tuple(field for field in FIELDS if field.kind == "boolean")
 """What a user can opt out of: true unless the sender says otherwise."""
+OPPOSITES: Final = {
+    replace(
+        field,
+        name=f"not_{field.name}",
+        json_name=f"!{field.json_name}",
+        header=f"!{field.header}",
+    ): field
+    for field in SUBSCRIPTIONS
+}
+"""What a column that says who has opted out holds, and of which subscription it is the opposite.
+
+They are fields of files only: a user has none of them.
+"""
 KEY_FIELD: Final[dict[str, Field]] = {
     "email": FIELD_BY_NAME["email"],
     "mobileNumber": FIELD_BY_NAME["mobile_number"],

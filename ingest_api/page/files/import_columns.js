@@ -7,6 +7,7 @@ import { T } from "./text.js";
 const FIELDS = [
   "First Name", "Last Name", "Email", "Mobile Number", "Country", "State", "Last Active Date",
   "SMS Subscription", "Email Subscription", "Voice Subscription",
+  "!SMS Subscription", "!Email Subscription", "!Voice Subscription",
 ];
 
 export function Columns() {

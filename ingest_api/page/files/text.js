@@ -178,6 +178,7 @@ export const T = {
   fieldNames: {
     "First Name": "First name", "Last Name": "Last name", "Mobile Number": "Mobile number", "Last Active Date": "Last active date",
     "SMS Subscription": "SMS subscription", "Email Subscription": "Email subscription", "Voice Subscription": "Voice subscription",
+    "!SMS Subscription": "SMS subscription: no where this says yes", "!Email Subscription": "Email subscription: no where this says yes", "!Voice Subscription": "Voice subscription: no where this says yes",
   },
   users: {
     title: "Users", count: (/** @type {number} */ n) => count(n, "user"), search: "Name, email or number", attribute: "Attribute", attributeValue: "Its value",

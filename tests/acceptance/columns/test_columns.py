@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.support.clients.client import BASE
+from tests.support.models.verdict import select
 
 if TYPE_CHECKING:
     from tests.support.servers.rig import Rig
@@ -53,6 +54,47 @@ def test_columns_hold_what_the_sender_says(rig_of_module: Rig) -> None:
     assert imported(errors)["rejected"] == 1
     last = imported(errors.replace(b"bob@columns,", b"bob@columns.example.com,"))
     assert (last["inserted"], last["rejected"]) == (1, 0)
+
+
+def test_who_has_opted_out_elsewhere_is_left_in_peace(rig_of_module: Rig) -> None:
+    """Under the name of another program, also in its error file, and whatever a later file says."""
+    rig = rig_of_module
+    export = (
+        b"First Name,Last Name,Email,Country/Region,Unsubscribed from all email\n"
+        b"Ada,L,ada@out.example.com,UK,true\nEve,L,eve@out.example.com,UK,false\n"
+        b"Kim,L,kim@out.example.com,UK,2024-01-31\n"
+    )
+
+    def imported(content: bytes, mode: str = "insert") -> dict[str, Any]:
+        query = {"columns": "auto", "importType": mode}
+        files = {"uploadFile": ("contacts.csv", content, "text/csv")}
+        answer = rig.client.http.post(f"{BASE}/audience/import", params=query, files=files)
+        assert answer.status_code == 200, answer.text
+        return rig.wait_ended(int(answer.json()["id"]))
+
+    def subscribed() -> dict[str, bool]:
+        sql = "SELECT first_name, email_subscription FROM users WHERE key LIKE '%@out.example.com'"
+        return {each["first_name"]: each["email_subscription"] for each in select(rig.env, sql)}
+
+    tried = rig.client.http.post(
+        f"{BASE}/audience/import",
+        params={"unknownColumns": "ignore", "importType": "update", "dryRun": "true"},
+        files={"uploadFile": ("contacts.csv", export, "text/csv")},
+    )
+    assert 'The column "Unsubscribed from all email" seems' in str(tried.json()["notes"])
+
+    first = imported(export)
+    assert (first["inserted"], first["rejected"]) == (2, 1)
+    errors = rig.client.http.get(
+        f"{BASE}/batchinfo/errors/{first['id']}", headers={"Accept": "text/csv"}
+    ).content
+    assert b"Unsubscribed from all email is neither true nor false" in errors
+    assert imported(errors.replace(b",2024-01-31", b",yes"))["inserted"] == 1
+    assert subscribed() == {"Ada": False, "Eve": True, "Kim": False}
+
+    later = export.replace(b"true", b"no").replace(b"2024-01-31", b"")
+    assert imported(later, "upsert")["notes"] == 1
+    assert subscribed() == {"Ada": False, "Eve": True, "Kim": False}
 
 
 def test_what_is_said_of_columns_is_content(rig_of_module: Rig) -> None:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError, Message
 from prometheus_client import REGISTRY
 
 from deploy.log_migration.log_state import read_ledger
 from ingest_api.kafka.log_setup import ensure_log
+from ingest_api.kafka.topic_setup import ensure_topics
 from schemas.clients.kafka import make_reader
 from schemas.clients.ranges import Range, RangeReader
 from schemas.clients.unreadable import UnreadableBatches
 from tests.integration.log.test_signed_log import accept, events_of, with_keys
-from tests.support.data.raw_batches import append_unreadable
+from tests.support.data.raw_batches import append_unreadable, append_with_header
 from tests.support.servers.services import free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pytest
+    from confluent_kafka import Consumer
 
     from tests.support.servers.surroundings import Ground
 
@@ -49,6 +53,56 @@ def test_uploads_are_taken_behind_one_in_job_events(env: Ground) -> None:
             assert found[-2:] == [(first + 59, True), (end - 1, False)]
 
 
+def test_a_run_of_them_is_stepped_over_at_once(
+    env: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One client asks for all ends, one record stands for a run, and none between runs is lost."""
+    ensure_topics(env.settings)
+    topic = env.settings.topics.user_events.name
+    made: list[str] = []
+
+    def make_counted(
+        kafka: Mapping[str, str], purpose: str, properties: dict[str, Any]
+    ) -> Consumer:
+        made.append(purpose)
+        return make_reader(kafka, purpose, properties)
+
+    monkeypatch.setattr("schemas.clients.unreadable.make_reader", make_counted)
+    expected: list[tuple[int, bool]] = []
+    for sizes in ([1] * 12, [3, 1, 40, 2, 2, 5], [7]):
+        for size in sizes:
+            append_unreadable(env.settings, topic, 0, records=size)
+        good = append_with_header(env.settings, (topic, 0), b"good", b"name")
+        expected += [(good - 1, True), (good, False)]
+    end = expected[-1][0] + 1
+    with RangeReader(env.settings.kafka, "test") as reader:
+        for _ in range(2):
+            found = [
+                (record.offset(), record.value() is None)
+                for records in reader.batches(Range(topic, 0, 0, end), at_once=10)
+                for record in records
+            ]
+            assert found == expected
+    assert made == ["probe"]
+
+
+def test_a_search_that_came_to_nothing_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pause after it is of its batch alone: one in another partition is looked at."""
+    monkeypatch.setattr("schemas.clients.unreadable._MOST_S", 0.2)
+    monkeypatch.setattr("schemas.clients.unreadable._PAUSE_S", 3600)
+    monkeypatch.setattr("schemas.clients.unreadable._SEARCHES", 1)
+    nobody = {"bootstrap.servers": f"127.0.0.1:{free_port()}"}
+    reader = make_reader(nobody, "test")
+    batches = UnreadableBatches(nobody, reader)
+    error = KafkaError(KafkaError._BAD_COMPRESSION)
+    reports = [Message(topic="t", partition=at, offset=4, error=error) for at in (0, 1)]
+    for report in reports:
+        assert batches.stepped_over(report) is report
+    assert [batches.is_damaged(report) for report in reports] == [True, True]
+    batches.close()
+    reader.close()
+
+
 def test_a_search_for_its_end_that_is_not_answered_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """The report is given back, as if nothing were known; after some it holds up its readers."""
     monkeypatch.setattr("schemas.clients.unreadable._MOST_S", 0.2)
@@ -62,4 +116,5 @@ def test_a_search_for_its_end_that_is_not_answered_ends(monkeypatch: pytest.Monk
         assert not batches.is_damaged(report)
         assert batches.stepped_over(report) is report
     assert batches.is_damaged(report)
+    batches.close()
     reader.close()

@@ -124,9 +124,12 @@ def test_chunks_that_are_gone_are_lost(settings: Settings, source: ChunkSource) 
 
 
 def test_a_batch_that_nobody_can_read_holds_up_no_file(
-    settings: Settings, source: ChunkSource
+    settings: Settings, source: ChunkSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Among the chunks of a file it is another's; in the place of one that one is missing."""
+    """Among the chunks of a file it is another's; in the place of one that one is missing.
+
+    Of a file among whose chunks it takes too long to step over them no more is looked for.
+    """
     content = random.Random(4).randbytes(6 * CHUNK_BYTES)
     partition, unreadable = 0, -1
 
@@ -153,3 +156,6 @@ def test_a_batch_that_nobody_can_read_holds_up_no_file(
     with pytest.raises(UploadLostError, match="chunk 0 is missing"):
         source.open(lost).read()
     assert source.open(file).read() == content
+    monkeypatch.setattr("ingest_api.kafka.upload_chunks._STEP_OVER_S", 0.0)
+    with pytest.raises(UploadLostError, match="batches that nobody can decompress"):
+        source.open(file).read()

@@ -34,7 +34,10 @@ FIELDS = {
     "smssubscription": "sms_subscription",
     "emailsubscription": "email_subscription",
     "voicesubscription": "voice_subscription",
+    "emailoptout": "!email_subscription",
+    "donotcall": "!voice_subscription",
 }
+"""After an exclamation mark those of columns that a test's job maps to the opposite."""
 HEADERS = {
     "first_name": "First Name",
     "last_name": "Last Name",
@@ -336,6 +339,10 @@ def _values(
         except Refusal as refusal:
             values[field] = text
             refusals.append(refusal)
+    for opposite in [field for field in values if field[0] == "!"]:
+        field, said = opposite[1:], values.pop(opposite)
+        own = values.get(field)
+        values[field] = said if own is None else own if said is None else own and said
     return values, refusals
 
 

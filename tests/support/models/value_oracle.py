@@ -51,7 +51,7 @@ class Refusal(Exception):  # noqa: N818 - raised and caught here only
 
 def is_free(field: str, attribute_type: str | None) -> bool:
     """Whether the field is text of any kind."""
-    return attribute_type == "string" or (attribute_type is None and field not in MOST)
+    return attribute_type == "string" or (attribute_type is None and field.lstrip("!") not in MOST)
 
 
 def stripped(cell: str, job: JobAccepted, *, is_free: bool) -> str:
@@ -94,7 +94,7 @@ def value_of(
         return None
     if is_key and len(text.encode()) > 1024:
         raise Refusal(column, "KEY_TOO_LONG", text)
-    most = MOST_OF_TYPE[attribute_type] if attribute_type else MOST.get(field, 255)
+    most = MOST_OF_TYPE[attribute_type] if attribute_type else MOST.get(field.lstrip("!"), 255)
     if len(text) > most:
         raise Refusal(column, "TOO_LONG", text, most)
     is_first = job.rules_version < 3
@@ -107,14 +107,17 @@ def value_of(
         "boolean": partial(_boolean, more=later_words),
         "text": partial(_text, is_seen=is_key and not is_first),
     }
-    return rules[_kind(field, attribute_type)](text, column)
+    value = rules[_kind(field, attribute_type)](text, column)
+    # A word for consent says of a subscription what it says anywhere.
+    is_turned = field[0] == "!" and re.sub(r"[\s_-]", "", text.lower()) not in CONSENT_WORDS
+    return not value if is_turned else value
 
 
 def _kind(field: str, attribute_type: str | None) -> str:
     kinds = {"email": "email", "mobile_number": "mobile", "last_active_date": "date"}
     if attribute_type:
         return "text" if attribute_type == "string" else attribute_type
-    return kinds.get(field) or ("boolean" if field in SUBSCRIPTIONS else "text")
+    return kinds.get(field) or ("boolean" if field.lstrip("!") in SUBSCRIPTIONS else "text")
 
 
 def _text(text: str, column: str, *, is_seen: bool) -> str:

@@ -152,8 +152,9 @@ class _ImportOptions:
     "columns",
     metavar="HEADER=FIELD",
     multiple=True,
-    help="What a column of another name holds, or ignore; may be given for several. auto: what the"
-    " exports of other programs mean by their columns' names.",
+    help="What a column of another name holds, or ignore; may be given for several. '!Email"
+    " Subscription': who has opted out of it. auto: what the exports of other programs mean by"
+    " their columns' names.",
 )
 @click.option(
     "--ignore-unknown",

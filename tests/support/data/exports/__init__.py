@@ -22,6 +22,7 @@ MEANT: Final[dict[str, dict[str, str]]] = {
         "Last Activity Date": "Last Active Date",
         "Country/Region": "Country",
         "State/Region": "State",
+        "Unsubscribed from all email": "!Email Subscription",
     },
     "salesforce": {
         "First Name": "First Name",
@@ -31,6 +32,7 @@ MEANT: Final[dict[str, dict[str, str]]] = {
         "Mobile": "Mobile Number",
         "Email": "Email",
         "Last Activity": "Last Active Date",
+        "Email Opt Out": "!Email Subscription",
     },
     "google-contacts": {
         "First Name": "First Name",
@@ -79,6 +81,8 @@ SHAPES: Final[dict[str, dict[str, str]]] = {
         "LASTNAME": "Last Name",
         "SMS": "Mobile Number",
         "OPT_IN": "Email Subscription",
+        "EMAIL_BLACKLISTED": "!Email Subscription",
+        "SMS_BLACKLISTED": "!SMS Subscription",
         "COUNTRY": "Country",
     },
     "sendgrid": {
@@ -113,6 +117,7 @@ SHAPES: Final[dict[str, dict[str, str]]] = {
         "Mailing State": "State",
         "Mailing Country": "Country",
         "Last Activity Time": "Last Active Date",
+        "Email Opt Out": "!Email Subscription",
     },
     "apple": {
         "First name": "First Name",

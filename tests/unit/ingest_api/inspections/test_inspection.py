@@ -186,6 +186,8 @@ def test_what_opt_outs_a_file_has_is_told() -> None:
     """A column that would be left out must not take them with it in silence."""
     assert any("Unsubscribed from all email" in note for note in inspected(export("hubspot")).notes)
     assert any("Email Opt Out" in note for note in inspected(export("salesforce")).notes)
+    left_out = inspected(HEADER.replace(b"Last Active Date", b"Opted Out For Good") + b"\n")
+    assert "opposite: columns=Opted Out For Good=!Email Subscription" in left_out.notes[0]
 
 
 @pytest.mark.parametrize(

@@ -219,6 +219,55 @@ def test_the_sender_says_what_columns_hold() -> None:
     assert held == ["email", None, "Shoe Size", "state", "country"]
 
 
+def test_columns_that_say_who_has_opted_out_are_known() -> None:
+    """By the names that other programs give them; a subscription's own column stands beside."""
+    header = "Email,Unsubscribed from all email,DoNotCall,SMS_BLACKLISTED,Opt In"
+    described = FileFormat(maps_usual_names=True)
+    read = read_header(header, line=1, delimiter=",", file_format=described)
+
+    held = [field and field.header for field in read.fields]
+    opposites = ["!Email Subscription", "!Voice Subscription", "!SMS Subscription"]
+    assert held == ["Email", *opposites, "Email Subscription"]
+    assert ColumnMapping("DoNotCall", "!Voice Subscription") in read.columns
+
+    again = FileFormat(columns=read.columns)
+    assert read_header(header, line=1, delimiter=",", file_format=again).fields == read.fields
+    assert suggestions("Email,HasOptedOutOfEmail") == {"HasOptedOutOfEmail": "!Email Subscription"}
+    assert suggestions("Email,Email Subscriptionn,SMS Subscription,Unsub") == {
+        "Email Subscriptionn": "Email Subscription"
+    }
+
+
+def test_opt_outs_that_are_left_out_are_named() -> None:
+    """Unless the sender has said what becomes of the column."""
+    columns = (ColumnMapping("Bounced", ""),)
+    described = FileFormat(columns=columns, unknown_columns="ignore")
+    header = "Email,Do-not-contact,Foo,Bounced,Opt.Out"
+    read = read_header(header, line=1, delimiter=",", file_format=described)
+
+    named = [note.split('"')[1] for note in read.notes_of_opt_outs]
+    assert named == ["Do-not-contact", "Opt.Out"]
+
+
+def test_what_is_opposite_must_be_a_subscription_and_come_once() -> None:
+    """Another field has no opposite."""
+    columns = (
+        ColumnMapping("Gone", "!Emial Subscription"),
+        ColumnMapping("Left", "!Email"),
+        ColumnMapping("Out", "!emailSubscription"),
+        ColumnMapping("Off", "! email subscription"),
+    )
+
+    found = faults("Email,Gone,Left,Out,Off", columns=columns)
+
+    assert [(fault.code, fault.column) for fault in found[:3]] == [
+        ("MAPPED_FIELD_UNKNOWN", "Gone"),
+        ("MAPPED_FIELD_UNKNOWN", "Left"),
+        ("REPEATED_COLUMN", "Off"),
+    ]
+    assert "do you mean !Email Subscription?" in found[0].message
+
+
 def test_unknown_columns_are_left_out_where_that_is_said() -> None:
     """All of them; what is missing or comes twice is a fault all the same."""
     described = FileFormat(unknown_columns="ignore")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ingest_api.parsing.file_format import FileFormat, Limits
 from ingest_api.validation.validate import survey, validate_columns
-from schemas.events import JOB_MODES, RowRejected, UserRow
+from schemas.events import JOB_MODES, ColumnMapping, RowRejected, UserRow
 from schemas.rules.attributes import attribute_field
 from schemas.rules.fields import FIELD_BY_NAME, FIELDS
 from schemas.rules.rejections import faults_of
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 
 KEY_ATTRIBUTES = ("Badge", "Shoe Size")
+OPPOSITES = {"Email Opt Out": "!Email Subscription", "Do Not Call": "!voiceSubscription"}
 
 
 @pytest.mark.parametrize("mode", ["insert", "upsert", "delsert"])
@@ -277,7 +278,9 @@ def test_a_line_longer_than_a_message_is_cut() -> None:
 
 
 headers = st.lists(
-    st.sampled_from([*HEADERS.values(), *ATTRIBUTES, *ATTRIBUTES, "Error Line", "Error Reason"]),
+    st.sampled_from(
+        [*HEADERS.values(), *ATTRIBUTES, *ATTRIBUTES, *OPPOSITES, "Error Line", "Error Reason"]
+    ),
     unique=True,
     max_size=16,
 ).map(lambda names: [*names, *(name for name in ("Email", *KEY_ATTRIBUTES) if name not in names)])
@@ -357,10 +360,16 @@ def test_columns_are_judged_as_lines_are(
     content: bytes, changes: dict[str, Any], block_bytes: int
 ) -> None:
     """The columnar checks and the plain oracle agree on every field of every event."""
-    job = accepted_job(attributes=COLUMNS, **changes)
+    job = accepted_job(attributes=COLUMNS, columns=opposites_in(content), **changes)
 
     found = [comparable(event, job) for event in events_of(content, job, block_bytes)]
     assert found == [comparable(event, job) for event in read_events(content, job)]
+
+
+def opposites_in(content: bytes) -> tuple[ColumnMapping, ...]:
+    """What is said of the columns that say who has opted out."""
+    (names,) = csv.reader([content.decode().partition("\r\n")[0]])
+    return tuple(ColumnMapping(name, OPPOSITES[name]) for name in names if name in OPPOSITES)
 
 
 def comparable(event: UserRow | RowRejected, job: JobAccepted) -> UserRow | RowRejected:
@@ -379,7 +388,7 @@ def comparable(event: UserRow | RowRejected, job: JobAccepted) -> UserRow | RowR
 @settings(deadline=None)
 def test_a_survey_counts_what_each_mode_refuses(content: bytes, block_bytes: int) -> None:
     """Lines and rejections of the survey are those of the pass that follows, for each mode."""
-    file_format = FileFormat(attributes=COLUMNS)
+    file_format = FileFormat(attributes=COLUMNS, columns=opposites_in(content))
     found = survey(io.BytesIO(content), file_format, Limits(block_bytes=block_bytes))
 
     for mode, rejected in found.rejected.items():
