@@ -9,8 +9,8 @@ from msgspec import Meta
 
 from ingest_api.openapi.response_types import Count
 from ingest_api.parsing.file_format import AUTO, delimiter_name
-from ingest_api.parsing.header import LEFT_OUT_OPT_OUT, plain_header
-from ingest_api.parsing.suggestions import seems_opt_out, suggested_fields
+from ingest_api.parsing.header import notes_of_left_out, plain_header
+from ingest_api.parsing.suggestions import suggested_fields
 from schemas.events import DateOrder, JobMode
 from schemas.rules.fields import ADDED_COLUMNS, FIELDS, OPPOSITES
 
@@ -218,6 +218,4 @@ def _notes_of_opt_outs(header: Header | None, left_out: Sequence[str]) -> Iterat
     for field, name in (header.names_of_fields if header else {}).items():
         if subscription := OPPOSITES.get(field):
             yield _OPPOSITE.format(column=name, subscription=subscription.header)
-    for name in left_out:
-        if seems_opt_out(name):
-            yield LEFT_OUT_OPT_OUT.format(column=name)
+    yield from notes_of_left_out(left_out)

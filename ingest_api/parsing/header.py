@@ -23,7 +23,7 @@ from schemas.rules.fields import ADDED_COLUMNS, FIELDS, OPPOSITES
 from schemas.rules.nearest import nearest, question
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ingest_api.parsing.file_format import FileFormat
     from schemas.rules.fields import Field
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     _Known = Mapping[str, Field | None]
     """By plain name the field that a column holds, None where it is to be ignored."""
 
-LEFT_OUT_OPT_OUT: Final = (
+_LEFT_OUT_OPT_OUT: Final = (
     'The column "{column}" seems to say who has opted out, and is left out: to have them left in'
     " peace, say of which subscription it is the opposite: columns={column}=!Email Subscription."
 )
@@ -90,8 +90,9 @@ class Header:
         """Notes of columns that seem to say who has opted out, and of which nothing is said."""
         said = {plain_header(each.header) for each in self.columns}
         pairs = zip(self.names, self.fields, strict=True)
-        unsaid = (name for name, field in pairs if not field and plain_header(name) not in said)
-        return [LEFT_OUT_OPT_OUT.format(column=name) for name in unsaid if seems_opt_out(name)]
+        return notes_of_left_out(
+            name for name, field in pairs if not field and plain_header(name) not in said
+        )
 
     @property
     def nameless_columns(self) -> list[int]:
@@ -297,6 +298,11 @@ def _name_a_better_delimiter(
         is_better = file_format.key_field in fields and known.keys() >= set(plain_names)
         if other != delimiter and is_better:
             fault.message += f" The header fits the delimiter {name}: send it as DELIMITER."
+
+
+def notes_of_left_out(names: Iterable[str]) -> list[str]:
+    """Return a note of each of these columns that seems to say who has opted out."""
+    return [_LEFT_OUT_OPT_OUT.format(column=name) for name in names if seems_opt_out(name)]
 
 
 def _what_it_is_instead(names: Sequence[str], delimiter: str, known: _Known) -> str:
