@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from confluent_kafka import KafkaError, Message
 from prometheus_client import REGISTRY
 
@@ -18,9 +19,8 @@ from tests.support.data.raw_batches import append_unreadable, append_with_header
 from tests.support.servers.services import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    import pytest
     from confluent_kafka import Consumer
 
     from tests.support.servers.surroundings import Ground
@@ -86,35 +86,43 @@ def test_a_run_of_them_is_stepped_over_at_once(
     assert made == ["probe"]
 
 
-def test_a_search_that_came_to_nothing_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pause after it is of its batch alone: one in another partition is looked at."""
+@pytest.fixture
+def unanswered(monkeypatch: pytest.MonkeyPatch) -> Iterator[UnreadableBatches]:
+    """Batches whose ends are asked for where nobody answers; a search is soon over."""
     monkeypatch.setattr("schemas.clients.unreadable._MOST_S", 0.2)
+    nobody = {"bootstrap.servers": f"127.0.0.1:{free_port()}"}
+    reader = make_reader(nobody, "test")
+    batches = UnreadableBatches(nobody, reader)
+    yield batches
+    batches.close()
+    reader.close()
+
+
+def reported(partition: int) -> Message:
+    """What a reader is told of such a batch."""
+    error = KafkaError(KafkaError._BAD_COMPRESSION)
+    return Message(topic="t", partition=partition, offset=4, error=error)
+
+
+def test_a_search_that_came_to_nothing_holds_up_no_other(
+    unanswered: UnreadableBatches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pause after it is of its batch alone: one in another partition is looked at."""
     monkeypatch.setattr("schemas.clients.unreadable._PAUSE_S", 3600)
     monkeypatch.setattr("schemas.clients.unreadable._SEARCHES", 1)
-    nobody = {"bootstrap.servers": f"127.0.0.1:{free_port()}"}
-    reader = make_reader(nobody, "test")
-    batches = UnreadableBatches(nobody, reader)
-    error = KafkaError(KafkaError._BAD_COMPRESSION)
-    reports = [Message(topic="t", partition=at, offset=4, error=error) for at in (0, 1)]
+    reports = [reported(0), reported(1)]
     for report in reports:
-        assert batches.stepped_over(report) is report
-    assert [batches.is_damaged(report) for report in reports] == [True, True]
-    batches.close()
-    reader.close()
+        assert unanswered.stepped_over(report) is report
+    assert [unanswered.is_damaged(report) for report in reports] == [True, True]
 
 
-def test_a_search_for_its_end_that_is_not_answered_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_for_its_end_that_is_not_answered_ends(
+    unanswered: UnreadableBatches, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The report is given back, as if nothing were known; after some it holds up its readers."""
-    monkeypatch.setattr("schemas.clients.unreadable._MOST_S", 0.2)
     monkeypatch.setattr("schemas.clients.unreadable._PAUSE_S", 0)
-    nobody = {"bootstrap.servers": f"127.0.0.1:{free_port()}"}
-    reader = make_reader(nobody, "test")
-    batches = UnreadableBatches(nobody, reader)
-    error = KafkaError(KafkaError._BAD_COMPRESSION)
-    report = Message(topic="uploads", partition=0, offset=4, error=error)
+    report = reported(0)
     for _ in range(3):
-        assert not batches.is_damaged(report)
-        assert batches.stepped_over(report) is report
-    assert batches.is_damaged(report)
-    batches.close()
-    reader.close()
+        assert not unanswered.is_damaged(report)
+        assert unanswered.stepped_over(report) is report
+    assert unanswered.is_damaged(report)
