@@ -60,6 +60,8 @@ class Scene:
     urls: list[str]
     report: Report
     seen: Observations
+    most_rows: int = 3000
+    """Of a file."""
     over: threading.Event = field(default_factory=threading.Event)
     """Set when nothing new should begin."""
     files: list[bytes] = field(default_factory=list[bytes])
@@ -128,7 +130,9 @@ def upload_or_change(doors: Doors) -> None:
 
 
 def _file(doors: Doors, mode: str) -> bytes:
-    rng, rows = doors.rng, doors.rng.choice([10, 30, 100, 300, 1000, 3000])
+    most_rows = doors.scene.most_rows
+    rng = doors.rng
+    rows = rng.choice([rows for rows in (10, 30, 100, 300, 1000, 3000) if rows <= most_rows])
     if mode != "delsert":
         return dirty_csv(rng, rows, keys=KEYS, faults=0.02)
     number = next(doors.scene.asked)
@@ -274,7 +278,7 @@ def rebuild(doors: Doors) -> None:
     try:
         if select(doors.scene.env, AT_WORK):
             return
-        request(doors.scene.env, doors.rng.choice(["rebuild", "rebuild", "verify"]))
+        request(doors.scene.env, doors.rng.choice(["rebuild", "verify"]))
     except psycopg.Error:
         return
     doors.scene.report.rebuilds += 1
