@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -26,8 +27,6 @@ _SWITCHED: Final = frozenset({"move: after the switch"})
 """Killed there, the next run completes the move."""
 _LAST: Final = frozenset({"move: log moved", "move: old tables dropped"})
 """Killed at either, the next run finds a log that is moved."""
-_REKEYS: Final = 3
-"""So many follow an erasure."""
 _DONE: Final = ("nothing of a user", "nothing to be done")
 """One that was broken off at its end may have nothing left to do, and says so."""
 
@@ -45,13 +44,12 @@ class Moves:
     _partitions: int = PARTITIONS
 
     def run(self, is_over: Callable[[], bool]) -> None:
-        """Erase a user, and change the partitions, once or thrice; again until it is over."""
-        while True:
-            self._erase()
-            for _ in range(1 if is_over() else _REKEYS):
-                self._rekey()
-            if is_over():
-                break
+        """Erase a user and change the partitions; again until it is over, partitions more often."""
+        self._erase()
+        self._rekey()
+        more = itertools.cycle([self._rekey, self._rekey, self._erase, self._rekey])
+        while not is_over():
+            next(more)()
         assert verify_active(self.env.settings).is_proven
         self.crew.assert_running()
 
