@@ -20,6 +20,7 @@ from deploy.processes.signals import exit_on_stop_signals
 from tests.support.chaos.cluster import cluster
 from tests.support.chaos.faults import SORTS
 from tests.support.chaos.history import SMALL, Chaos
+from tests.support.chaos.moves import MovedLog
 from tests.support.chaos.report import Report
 from tests.support.servers.surroundings import ground
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.chaos.cluster import Cluster
+    from tests.support.chaos.history import Beside
     from tests.support.servers.surroundings import Ground
 
 _ROUND_S: Final = 600.0
@@ -35,8 +37,8 @@ _LEAST_S: Final = 60.0
 """The shortest history after the first: what comes before and after it takes as long."""
 _SHORTEST_S: Final = 10.0
 """What a failing one is shortened to."""
-_BESIDE: Final = 2
-"""So many smaller histories are beside each."""
+_MOVED: Final = 2
+"""So many logs are moved beside each history."""
 _TOLD: Final = 500
 """So many characters of what was found stand among the figures."""
 
@@ -170,16 +172,17 @@ def _history(servers: Cluster, plan: _Plan, console: Console, total: Report) -> 
 
 def _beside(
     servers: Cluster, plan: _Plan, folder: Path, stack: contextlib.ExitStack
-) -> list[Chaos]:
-    """Small histories, where failpoints are among what is broken."""
+) -> list[Beside]:
+    """A small history and logs that are moved, where failpoints are among what is broken."""
     sorts = [sort for sort in plan.sorts if sort == "failpoints"]
-    folders = [folder / f"beside-{number}" for number in range(1, 1 + _BESIDE * len(sorts))]
+    if not sorts:
+        return []
+    folders = [folder / f"beside-{number}" for number in range(1, 2 + _MOVED)]
     for each in folders:
         each.mkdir()
-    return [
-        Chaos(_ground(servers, stack), each, {}, size=SMALL, has_moves=True, sorts=sorts)
-        for each in folders
-    ]
+    first, *others = ((_ground(servers, stack), each) for each in folders)
+    small = Chaos(*first, {}, size=SMALL, has_moves=True, sorts=sorts)
+    return [small, *(MovedLog(*each) for each in others)]
 
 
 def _ground(servers: Cluster, stack: contextlib.ExitStack) -> Ground:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import random
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
+from tests.support.chaos.calm import Calm
 from tests.support.chaos.clients import (
     AT_WORK,
     TIMEOUT_S,
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from tests.support.models.log_model import LogModel
     from tests.support.servers.surroundings import Ground
 
-_CALM_TIMEOUT_S: Final = 2 * TIMEOUT_S
 _LOOK_S: Final = 0.2
 
 
@@ -63,8 +62,6 @@ class Size:
     """Of a file."""
     kills: int
     """So often each command that moves the log is killed before it completes."""
-    moves_share: float = 0.0
-    """So long logs are moved again and again, in parts of the history's time; each is once."""
 
 
 WHOLE: Final = Size(
@@ -88,16 +85,15 @@ SMALL: Final = Size(
     ],
     most_rows=30,
     kills=5,
-    moves_share=0.5,
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Calm:
-    """What those who share servers know: when nobody breaks them any more, or has given up."""
+class Beside(Protocol):
+    """A smaller history on servers that are shared with another."""
 
-    is_there: threading.Event = field(default_factory=threading.Event)
-    is_given_up: threading.Event = field(default_factory=threading.Event)
+    def run_beside(self, report: Report, duration_s: float, calm: Calm) -> None:
+        """Run it to its end, which comes soon after that of the other."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +106,7 @@ class Chaos:
     proxies: Mapping[str, Proxy] = field(default_factory=dict[str, "Proxy"])
     """The ways to the servers that may be broken."""
     size: Size = WHOLE
-    beside: Sequence[Chaos] = ()
-    """Smaller histories on the same servers, in which processes are killed at failpoints alone.
-
-    There commands that move the log take seconds, so that they can be killed hundreds of times.
-    """
+    beside: Sequence[Beside] = ()
     has_moves: bool = False
     """Whether the log is moved at the end, by commands that are killed on the way."""
     pause_s: float = 3.0
@@ -140,12 +132,10 @@ class Chaos:
             )
             self._break(crew, scene, duration_s, calm)
             if not calm.is_given_up.is_set():
-                self._judge(crew, scene, duration_s, calm)
+                self._judge(crew, scene)
         finally:
             crew.close()
-            (self.folder / "history.txt").write_text(
-                "\n".join([f"seed {report.seed}", *report.events])
-            )
+            report.write(self.folder)
 
     def _wait_ready(self, crew: Crew) -> None:
         for url in crew.urls:
@@ -197,7 +187,7 @@ class Chaos:
         others.close()
         self._wait_ready(crew)
 
-    def _judge(self, crew: Crew, scene: Scene, duration_s: float, calm: Calm) -> None:
+    def _judge(self, crew: Crew, scene: Scene) -> None:
         model = assert_as_logged(self.env, scene.files)
         crew.assert_running()
         wait_until(
@@ -208,15 +198,12 @@ class Chaos:
         scene.seen.assert_kept()
         _count(scene, model)
         if self.has_moves:
-            over_s = time.monotonic() + self.size.moves_share * duration_s
             rng = _chance(scene.report, "moves")
-            Moves(self.env, crew, scene.report, rng, self.size.kills).run(
-                lambda: time.monotonic() >= over_s or calm.is_given_up.is_set()
-            )
+            Moves(self.env, crew, scene.report, rng, self.size.kills).run()
 
 
 @contextlib.contextmanager
-def _run_beside(beside: Sequence[Chaos], report: Report, duration_s: float) -> Generator[Calm]:
+def _run_beside(beside: Sequence[Beside], report: Report, duration_s: float) -> Generator[Calm]:
     """Smaller histories are run meanwhile; what happened in them is added to the report.
 
     Raises:
@@ -234,6 +221,7 @@ def _run_beside(beside: Sequence[Chaos], report: Report, duration_s: float) -> G
                 for each, its in zip(beside, reports, strict=True)
             ]
             yield calm
+            calm.is_judged.set()
             for each, its in zip(running, reports, strict=True):
                 each.result()
                 report.add(its)
@@ -242,6 +230,7 @@ def _run_beside(beside: Sequence[Chaos], report: Report, duration_s: float) -> G
             raise
         finally:
             calm.is_there.set()
+            calm.is_judged.set()
 
 
 def _wait_calm(report: Report, breaking: Breaking, calm: Calm) -> None:
@@ -249,8 +238,7 @@ def _wait_calm(report: Report, breaking: Breaking, calm: Calm) -> None:
     report.storm()
     while not breaking.is_over and not calm.is_given_up.is_set():
         time.sleep(_LOOK_S)
-    if not calm.is_there.wait(_CALM_TIMEOUT_S):
-        raise TimeoutError("the servers are never left alone")
+    calm.wait()
     report.mended()
 
 

@@ -14,6 +14,7 @@ from tests.support.chaos import failpoints
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 SEVERAL: Final = "several at once"
 """Faults of all kinds, one after another and together, each mended after a moment."""
@@ -66,6 +67,10 @@ class Report:
         """Keep what happened, with its time."""
         with self._lock:
             self.events.append(f"{time.monotonic() - self._started_s:7.1f} {what}")
+
+    def write(self, folder: Path) -> None:
+        """Write down in this folder what happened."""
+        (folder / "history.txt").write_text("\n".join([f"seed {self.seed}", *self.events]))
 
     def storm(self) -> None:
         """Note that from now on faults come together, until all is mended."""
