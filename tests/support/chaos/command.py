@@ -80,7 +80,7 @@ def chaos(
 
     At the end the tables must be what a sequential model makes of the log, and what the log
     comes to when it is read again. Then users are erased and the number of partitions changed, by
-    commands that are killed on the way. Beside each history are two small ones on the same
+    commands that are killed on the way. Beside each history are smaller ones on the same
     servers: in them processes, and these commands, are killed at named points all the time.
     It runs on a Kafka and a Postgres of its own.
     Where it fails, it prints what repeats it, and keeps the history and the logs of all processes.
