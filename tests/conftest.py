@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import tempfile
 from contextlib import ExitStack
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 _LOG_TAIL_CHARACTERS = 6000
 _TESTS = Path(__file__).parent
 _UNITS = _TESTS / "unit"
+_FILES = pytest.StashKey[str]()
+"""The folder of the session's temporary files."""
 
 # How long an example takes is the machine's matter, and no fact of what is tested.
 settings.register_profile("any machine", deadline=None)
@@ -50,6 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kafka", type=Path, help="the lock file of another Kafka's jars")
 
 
+@pytest.hookimpl(tryfirst=True)  # before the folder is read
 def pytest_configure(config: pytest.Config) -> None:
     """SIGTERM ends the session like Ctrl-C, so that no process is left behind.
 
@@ -68,11 +72,24 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["XDG_STATE_HOME"] = state.name
     # Each of hundreds of processes would compile all of its libraries again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    is_worker = hasattr(config, "workerinput")  # of xdist; the session that started it has them
-    if config.getoption("under_load") and not is_worker:
+    if hasattr(config, "workerinput"):
+        return  # of xdist; the session that started it has what follows
+    if config.option.basetemp is None:
+        # Root's sessions share a folder else, which each closes to others as it starts: a Postgres
+        # that runs as another user could then not reach its files.
+        config.stash[_FILES] = tempfile.mkdtemp(prefix="rollcall-tests-")
+        config.option.basetemp = config.stash[_FILES]
+    if config.getoption("under_load"):
         stack = ExitStack()
         stack.enter_context(busy_loops())
         config.add_cleanup(stack.close)
+
+
+@pytest.hookimpl(trylast=True)  # once the processes of xdist have ended
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """The files of a session that failed stay, to be looked at."""
+    if exitstatus == pytest.ExitCode.OK and (files := session.config.stash.get(_FILES, None)):
+        shutil.rmtree(files, ignore_errors=True)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -59,7 +59,10 @@ class Child:
 
     def poll(self) -> int | None:
         """Return the exit status (minus the number of a signal), or None while it runs."""
-        return self._process.poll()
+        status = self._process.poll()
+        if status is not None:
+            self._end_group()
+        return status
 
     def wait(self, timeout_s: float | None = None) -> int:
         """Wait until it has ended; return the exit status.
@@ -68,9 +71,11 @@ class Child:
             TimeoutError: It still runs after `timeout_s`.
         """
         try:
-            return self._process.wait(timeout_s)
+            status = self._process.wait(timeout_s)
         except subprocess.TimeoutExpired as error:
             raise TimeoutError(f"{self.spec.name} still runs after {timeout_s} s") from error
+        self._end_group()
+        return status
 
     def ask_to_stop(self) -> None:
         """Send the stop signal and returns at once; nothing happens where it has ended."""
@@ -85,13 +90,16 @@ class Child:
 
     def kill(self) -> int:
         """Send SIGKILL to it and to what is left of its process group; return the exit status."""
-        # Once only: afterwards the number of the group may come to mean another.
+        self._end_group()
+        return self.wait()
+
+    def _end_group(self) -> None:
+        # Once, and as soon as its leader has ended: later its number may mean another.
         if not self._is_group_ended:
             self._is_group_ended = True
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 # macOS answers EPERM where only zombies are left in the group.
                 os.killpg(self.pid, signal.SIGKILL)
-        return self.wait()
 
 
 def _spawn(spec: ChildSpec) -> subprocess.Popen[bytes]:

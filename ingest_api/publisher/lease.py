@@ -7,12 +7,12 @@ The lease saves work, and its committed offset says how far publishing has come.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import OFFSET_END, KafkaException, TopicPartition
 
 from ingest_api.errors import LeaseLostError
-from schemas.clients.kafka import make_consumer
+from schemas.clients.kafka import MEMBER, make_consumer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from confluent_kafka import Consumer
 
 _TIMEOUT_S: Final = 5.0
-_SESSION_TIMEOUT_MS: Final = 6000
-"""The least that brokers allow by default; a dead publisher is replaced after that."""
 
 
 class PublisherLease:
@@ -34,12 +32,7 @@ class PublisherLease:
         self.term = 0
         self.is_held = False
         self._place = (topic, 0)
-        properties: dict[str, Any] = {
-            "partition.assignment.strategy": "cooperative-sticky",
-            "session.timeout.ms": _SESSION_TIMEOUT_MS,
-            "heartbeat.interval.ms": _SESSION_TIMEOUT_MS // 6,
-            "socket.timeout.ms": int(_TIMEOUT_S * 1000),
-        }
+        properties = MEMBER | {"socket.timeout.ms": int(_TIMEOUT_S * 1000)}
         self._consumer = make_consumer(kafka, group, properties)
         self._consumer.subscribe(
             [topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked

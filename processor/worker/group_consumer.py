@@ -31,7 +31,7 @@ from processor.pipeline.partition_feed import BatchPreparer, PartitionFeed
 from processor.pipeline.projector_thread import Broken, Claim, Claimed, Lost, Project, Projected
 from processor.runtime.metrics import LAG_RECORDS, LAG_SECONDS, LOST_PARTITIONS
 from schemas.clients.errors import KafkaUnreachableError
-from schemas.clients.kafka import make_consumer
+from schemas.clients.kafka import LONGEST_POLL_S, MEMBER, make_consumer
 from schemas.clients.kafka_statistics import statistics
 from schemas.clients.unreadable import UnreadableBatch, UnreadableBatches
 
@@ -48,16 +48,12 @@ _MAX_PENDING: Final = 40_000
 """Records read ahead, over all partitions; about 30 MB for ordinary rows."""
 _MAX_PENDING_BYTES: Final = 64 << 20
 _MAX_BATCH: Final = 20_000
-_HEARTBEAT_MS: Final = 1_000
 _AFTER_LOSS_S: Final = 1.5
 _COMMIT_EVERY_S: Final = 0.5
+_COMMIT_AGAIN_S: Final = 10.0
 _LOOK_EVERY_S: Final = 2.0
-_MUST_POLL_S: Final = 60.0
-"""Without a poll for max.poll.interval.ms (300 s) the group takes us for dead."""
-_PROPERTIES: Final[dict[str, Any]] = {
-    "partition.assignment.strategy": "cooperative-sticky",
-    "session.timeout.ms": 6_000,
-    "heartbeat.interval.ms": _HEARTBEAT_MS,
+_MUST_POLL_S: Final = LONGEST_POLL_S / 4
+_PROPERTIES: Final[dict[str, Any]] = MEMBER | {
     "fetch.wait.max.ms": 100,
     "queued.max.messages.kbytes": 32_768,
 }
@@ -78,8 +74,8 @@ class GroupConsumer:
         self._held: dict[int, PartitionFeed] = {}
         self._claim_after: dict[int, float] = {}
         self._claiming: set[int] = set()
-        self._projected: dict[int, int] = {}
         self._applied: dict[int, int] = {}
+        self._committed: dict[int, int] = {}
         self._preparer = BatchPreparer(projector.projection)
         self._last_commit = self._last_poll = self._last_look = time.monotonic()
         self._last_lag = 0.0
@@ -222,8 +218,8 @@ class GroupConsumer:
             case Claimed(states):
                 self._hold(states)
             case Projected(next_offsets):
-                self._projected |= next_offsets
-                self._applied |= next_offsets
+                # Not of a partition that was revoked: another member tells Kafka of it now.
+                self._applied |= {p: at for p, at in next_offsets.items() if p in self._held}
             case Lost(partitions, reason):
                 self._lose(partitions, reason)
             case Broken(error):
@@ -289,21 +285,25 @@ class GroupConsumer:
         for part in revoked:
             self._held.pop(part.partition, None)
             self._claim_after.pop(part.partition, None)
-            self._projected.pop(part.partition, None)
             self._forget_lag(part.partition)
             self._claiming.discard(part.partition)
         self._log.info("partitions revoked", partitions=[part.partition for part in revoked])
 
     def _commit_offsets(self) -> None:
-        """Tell Kafka how far the tables are, for lag monitoring; never read back."""
+        """Tell Kafka how far the tables are, whoever moved them; never read back.
+
+        The publisher waits for it where a job is overdue, so what Kafka may have lost comes again.
+        """
         now = time.monotonic()
-        if not self._projected or now - self._last_commit < _COMMIT_EVERY_S:
+        is_news = self._applied != self._committed
+        pause_s = _COMMIT_EVERY_S if is_news else _COMMIT_AGAIN_S
+        if not self._applied or now - self._last_commit < pause_s:
             return
         if self._preparer.repeats:
             self._log.info("repeats skipped", records=self._preparer.repeats)
             self._preparer.repeats = 0
-        offsets = [self._at(p, offset) for p, offset in self._projected.items()]
-        self._projected = {}
+        self._committed = dict(self._applied)
+        offsets = [self._at(p, offset) for p, offset in self._committed.items()]
         self._last_commit = now
         try:
             self._consumer.commit(offsets=offsets, asynchronous=True)

@@ -60,6 +60,17 @@ READ_WHILE_WAITED_FOR: Final[dict[str, Any]] = {
 }
 """Properties of a consumer that reads a range while a request waits: quick, little read ahead."""
 
+LONGEST_POLL_S: Final = 60
+MEMBER: Final[dict[str, Any]] = {
+    "partition.assignment.strategy": "cooperative-sticky",
+    # The least that brokers allow by default; a dead member is replaced after that.
+    "session.timeout.ms": 6_000,
+    "heartbeat.interval.ms": 1_000,
+    # So long the group waits for a member that died while joining, and assigns nothing meanwhile.
+    "max.poll.interval.ms": 1_000 * LONGEST_POLL_S,
+}
+"""Properties of a member of a group; it must poll within each :data:`LONGEST_POLL_S`."""
+
 
 def make_consumer(
     kafka: Mapping[str, str], group: str, properties: Mapping[str, Any] | None = None

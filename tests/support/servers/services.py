@@ -89,11 +89,16 @@ class Service:
 
     def group(self) -> list[int]:
         """Ids of the processes that it or its children have left running."""
-        return [
-            other.pid
-            for other in psutil.process_iter()
-            if _group_of(other.pid) == self.pid and other.status() != psutil.STATUS_ZOMBIE
-        ]
+        return running_in(self.pid)
+
+
+def running_in(group: int) -> list[int]:
+    """Ids of the processes of this group that have not ended."""
+    return [
+        each.pid
+        for each in psutil.process_iter()
+        if _group_of(each.pid) == group and each.status() != psutil.STATUS_ZOMBIE
+    ]
 
 
 def _group_of(pid: int) -> int | None:

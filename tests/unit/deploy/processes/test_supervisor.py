@@ -19,6 +19,7 @@ from deploy.processes.supervisor import (
     failures_after_death,
     restart_delay_s,
 )
+from tests.support.servers.services import running_in
 from tests.support.waiting import wait_until
 
 jitters = st.floats(0, 1)
@@ -81,6 +82,17 @@ def test_a_process_deaf_to_the_signal_is_killed(tmp_path: Path) -> None:
         pass
 
     assert deaf.poll() == -9
+
+
+def test_what_a_process_leaves_of_its_group_ends_with_it(tmp_path: Path) -> None:
+    """At once, whoever notices first: later the group's number may mean other processes."""
+    code = "import subprocess; subprocess.Popen(['sleep', '300'])"
+    parents = [_python(code, tmp_path / f"{number}.log") for number in range(2)]
+
+    assert parents[0].wait(60) == 0
+    wait_until(lambda: parents[1].poll() is not None, 60)
+
+    wait_until(lambda: not any(running_in(parent.pid) for parent in parents), 10)
 
 
 @pytest.mark.parametrize(
