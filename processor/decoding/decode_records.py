@@ -7,8 +7,8 @@ put aside: a bad record never stops its neighbours.
 
 from __future__ import annotations
 
-from itertools import repeat
-from typing import TYPE_CHECKING, Any, Final
+from operator import is_not
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,7 @@ from processor.decoding.producer_rules import (
     reported_id,
 )
 from processor.decoding.records import recorded_at
+from processor.decoding.suspect_values import suspect_values
 from schemas.clients.unreadable import UnreadableBatch
 from schemas.codec import codec, columnar, framing
 from schemas.events import AttributeDefined, JobStatus, LogConfigured, RowRejected, UserRow
@@ -46,10 +47,10 @@ if TYPE_CHECKING:
     from schemas.events import Event
     from schemas.rules.attributes import Attribute
 
+    Positions = npt.NDArray[np.int64]
+
 pc: Any = pyarrow.compute
 _NO_ROW = 0
-_PIECE_ROWS: Final = 8
-"""So few values are looked at one by one where one of them can't be decoded."""
 _NO_EVENT: tuple[type[Event], bool] = (JobStatus, True)
 """Stands for a value whose frame says nothing: not a row, so decoding it tells why."""
 
@@ -87,6 +88,11 @@ class _Decoder:
         self._attributes = attributes
         self._refused_before = refused
         self._values = [record.value() or b"" for record in records]
+        frame = framing.frame_of(UserRow)
+        self._bodies = [value.removeprefix(frame) for value in self._values]
+        # What does not begin with it is not copied.
+        is_other = map(is_not, self._bodies, self._values)
+        self._is_unframed = np.fromiter(is_other, np.bool_, len(self._values))
         self._offsets = _offsets(records)
         self._in_other_schemas: set[int] = set()
         self._controls: list[ControlRecord] = []
@@ -108,7 +114,7 @@ class _Decoder:
         return batch
 
     def _blank_batch(
-        self, rows: pa.RecordBatch, rejections: pa.RecordBatch, row_offsets: npt.NDArray[np.int64]
+        self, rows: pa.RecordBatch, rejections: pa.RecordBatch, row_offsets: Positions
     ) -> Batch:
         count = len(self._values)
         return Batch(
@@ -129,20 +135,20 @@ class _Decoder:
             refused_writes=self._refused,
         )
 
-    def _positions(self) -> tuple[list[int], list[int]]:
+    def _positions(self) -> tuple[Positions, Positions]:
         """Return the positions of rows and of rejections; decode all that is neither."""
-        written_now = framing.frame_of(UserRow)
-        begins = map(bytes.startswith, self._values, repeat(written_now))
-        are_rows = np.fromiter(begins, np.bool_, len(self._values))
         is_refused = np.isin(self._offsets, list(self._refused_before))
         for at in np.flatnonzero(is_refused).tolist():
             refusal = self._refused_before[int(self._offsets[at])]
             self._add_dead_letter(at, refusal, job_id=self._job_at(at))
-        rows: list[int] = np.flatnonzero(are_rows & ~is_refused).tolist()
+        rows = np.flatnonzero(self._is_unframed & ~is_refused)
+        framed_rows: list[int] = []
         rejections: list[int] = []
-        for at in np.flatnonzero(~are_rows & ~is_refused).tolist():
-            self._sort(at, {UserRow: rows, RowRejected: rejections})
-        return sorted(rows), rejections
+        for at in np.flatnonzero(~self._is_unframed & ~is_refused).tolist():
+            self._sort(at, {UserRow: framed_rows, RowRejected: rejections})
+        if framed_rows:
+            rows = np.sort(np.append(rows, framed_rows))
+        return rows, np.array(rejections, np.int64)
 
     def _sort(self, at: int, by_type: dict[type[Event], list[int]]) -> None:
         """Note the position of a value of one of these types, or decode it."""
@@ -193,38 +199,43 @@ class _Decoder:
             return None
 
     def _rows(
-        self, event_type: type[UserRow | RowRejected], positions: list[int]
-    ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+        self, event_type: type[UserRow | RowRejected], positions: Positions
+    ) -> tuple[pa.RecordBatch, Positions]:
         # The batch decoder knows the current schema only, and would not notice another one.
-        in_others = self._in_other_schemas.intersection(positions)
         good = None
-        if in_others:
-            good = self._canonical_values(event_type, self._values_at(positions), in_others)
+        if self._in_other_schemas:
+            chosen = self._in_other_schemas.intersection(positions.tolist())
+            good = self._canonical_values(event_type, self._values_at(positions), chosen)
         try:
             return self._decoded(event_type, positions, good)
         except ValueError:
             left = self._values_at(positions) if good is None else good
-            suspects = _suspects(event_type, left, list(left))
+            suspects = suspect_values(event_type, left, list(left))
             good = self._canonical_values(event_type, left, suspects)
-            return self._decoded(event_type, list(left), good)
+            return self._decoded(event_type, positions, good)
 
-    def _values_at(self, positions: list[int]) -> dict[int, bytes]:
-        return {at: self._values[at] for at in positions}
+    def _values_at(self, positions: Positions) -> dict[int, bytes]:
+        return {at: self._values[at] for at in positions.tolist()}
 
     def _decoded(
         self,
         event_type: type[UserRow | RowRejected],
-        positions: list[int],
+        positions: Positions,
         good: dict[int, bytes] | None,
-    ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+    ) -> tuple[pa.RecordBatch, Positions]:
         """Return ``good``, else all values at these positions, as rows, with their positions."""
         if good is not None:
-            positions, values = list(good), list(good.values())
-        elif len(positions) == len(self._values):
-            values = self._values
-        else:
-            values = [self._values[at] for at in positions]
-        return columnar.decode_batch(event_type, values), np.array(positions, np.int64)
+            rows = columnar.decode_batch(event_type, list(good.values()))
+            return rows, np.array(list(good), np.int64)
+        at_each: list[int] = positions.tolist()
+        if not self._is_unframed[positions].all():
+            return columnar.decode_batch(
+                event_type, [self._values[at] for at in at_each]
+            ), positions
+        bodies = self._bodies
+        if len(positions) < len(bodies):
+            bodies = [bodies[at] for at in at_each]
+        return columnar.decode_bodies(event_type, bodies), positions
 
     def _canonical_values(
         self,
@@ -256,8 +267,8 @@ class _Decoder:
         return value
 
     def _without_misattributed(
-        self, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]
-    ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+        self, rows: pa.RecordBatch, positions: Positions
+    ) -> tuple[pa.RecordBatch, Positions]:
         """Take out rows that would take a line's place and keep their job from its end."""
         bad = misattributed_rows(rows)
         named: list[dict[str, Any]] = rows.select(["job_id", "source"]).take(bad).to_pylist()
@@ -276,8 +287,8 @@ class _Decoder:
             self._add_dead_letter(at, refusal, source, job_id=job_id)
 
     def _without_unstorable(
-        self, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]
-    ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+        self, rows: pa.RecordBatch, positions: Positions
+    ) -> tuple[pa.RecordBatch, Positions]:
         """Take out what the tables can't hold: the job's own row comes with the pass, or again."""
         bad = unstorable_rows(rows)
         named: list[dict[str, Any]] = rows.select(["job_id"]).take(bad).to_pylist()
@@ -296,8 +307,8 @@ class _Decoder:
         self._add_dead_letter(at, Refusal(found.code, unstorable(event, found)), job_id=job_id)
 
     def _without_refused_producer_rows(
-        self, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]
-    ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+        self, rows: pa.RecordBatch, positions: Positions
+    ) -> tuple[pa.RecordBatch, Positions]:
         """Take out producer rows that are refused; passes are guarded by their digest."""
         if rows.column("job_id").null_count == 0:
             return rows, positions
@@ -355,8 +366,8 @@ def _job_of(event: Event) -> int | None:
 
 
 def _without(
-    bad: Sequence[int], rows: pa.RecordBatch, positions: npt.NDArray[np.int64]
-) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
+    bad: Sequence[int], rows: pa.RecordBatch, positions: Positions
+) -> tuple[pa.RecordBatch, Positions]:
     if not bad:
         return rows, positions
     keep = np.ones(len(positions), np.bool_)
@@ -364,7 +375,7 @@ def _without(
     return rows.filter(pa.array(keep)), positions[keep]
 
 
-def _offsets(records: Sequence[Record]) -> npt.NDArray[np.int64]:
+def _offsets(records: Sequence[Record]) -> Positions:
     """Return the offsets of records in log order; markers of transactions leave gaps."""
     first, last = records[0].offset() or 0, records[-1].offset() or 0
     if last - first == len(records) - 1:
@@ -372,29 +383,10 @@ def _offsets(records: Sequence[Record]) -> npt.NDArray[np.int64]:
     return np.array([record.offset() for record in records], np.int64)
 
 
-def _scatter(batch: Batch, rows: pa.RecordBatch, positions: npt.NDArray[np.int64]) -> None:
+def _scatter(batch: Batch, rows: pa.RecordBatch, positions: Positions) -> None:
     if not len(positions):
         return
     job_ids = pc.fill_null(rows.column("job_id"), PRODUCER_ROW)
     batch.job_ids[positions] = job_ids.to_numpy()
     batch.sequences[positions] = pc.fill_null(rows.column("sequence"), -1).to_numpy()
     batch.index[positions] = np.arange(len(positions))
-
-
-def _suspects(
-    event_type: type[UserRow | RowRejected], values: Mapping[int, bytes], positions: list[int]
-) -> set[int]:
-    """Return the positions of small pieces in which a value can't be decoded, by halving.
-
-    To look at each of many values alone takes ten times as long as all of them together.
-    """
-    if len(positions) <= _PIECE_ROWS:
-        return set(positions)
-    middle = len(positions) // 2
-    found: set[int] = set()
-    for half in (positions[:middle], positions[middle:]):
-        try:
-            columnar.decode_batch(event_type, [values[at] for at in half])
-        except ValueError:
-            found |= _suspects(event_type, values, half)
-    return found

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _pc: Any = pyarrow.compute
 _BITS_A_BYTE: Final = 7
 _INT64_BITS: Final = 64
-_SIGN_BIT: Final = 63
 
 
 def body_bytes(batch: pa.RecordBatch, definition: dict[str, Any]) -> int:
@@ -59,11 +58,13 @@ def _number_bytes(numbers: npt.NDArray[np.int32] | npt.NDArray[np.int64]) -> int
     """Return the bytes of numbers: zigzag, then seven bits a byte."""
     if not len(numbers):
         return 0
-    wide = numbers.astype(np.int64)
-    zigzag = ((wide << 1) ^ (wide >> _SIGN_BIT)).view(np.uint64)
-    most = int(zigzag.max())
-    total = len(zigzag)
+    halves = np.maximum(numbers, ~numbers)  # of what zigzag makes of them, rounded down
+    least, most = int(halves.min()), int(halves.max())
+    total = len(halves)
     for bits in range(_BITS_A_BYTE, _INT64_BITS, _BITS_A_BYTE):
-        if most >> bits:
-            total += int(np.count_nonzero(zigzag >> np.uint64(bits)))
+        limit = 1 << (bits - 1)
+        if least >= limit:
+            total += len(halves)
+        elif most >= limit:
+            total += int(np.count_nonzero(halves >= limit))
     return total

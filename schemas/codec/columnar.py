@@ -54,14 +54,21 @@ def decode_batch(event_type: type[events.Event], values: Sequence[bytes]) -> pa.
     """
     frame = framing.frame_of(event_type)
     unframed = [value.removeprefix(frame) for value in values]
-    bytes_in_all = sum(map(len, unframed))
-    if sum(map(len, values)) - bytes_in_all < len(values) * len(frame):
+    if sum(map(len, values)) - sum(map(len, unframed)) < len(values) * len(frame):
         unframed = list(map(framing.body_of, values))
-        bytes_in_all = sum(map(len, unframed))
+    return decode_bodies(event_type, unframed)
+
+
+def decode_bodies(event_type: type[events.Event], unframed: Sequence[bytes]) -> pa.RecordBatch:
+    """Return bodies in our schema, of which the frames have been taken off, as one Arrow batch.
+
+    Raises:
+        ValueError: as :func:`decode_batch` does.
+    """
     batch = bodies.decoded(event_type, unframed)
     batch.validate(full=True)  # pyruhvro 0.4 takes texts that are not UTF-8
     # It takes longer forms of a value, and bytes after its end: a body as we write it is the
     # shortest that says the same, so where all together are as long, each is written so.
-    if body_bytes(batch, framing.definition_of(event_type)) != bytes_in_all:
+    if body_bytes(batch, framing.definition_of(event_type)) != sum(map(len, unframed)):
         raise ValueError("a value is longer than what it says")
     return batch
