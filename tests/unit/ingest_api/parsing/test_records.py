@@ -49,7 +49,7 @@ def test_a_good_file_is_read_to_the_letter(good: GoodFile) -> None:
 @pytest.mark.parametrize("block_bytes", [3, 64, 4096])
 def test_a_fault_does_not_depend_on_the_size_of_blocks(bad: BadFile, block_bytes: int) -> None:
     """The fault is the one that comes first in the file."""
-    if bad.limits or len(bad.content) > 100_000:
+    if bad.limits or len(bad.content) > 50_000:
         block_bytes *= 100
     limits = Limits(**bad.limits, block_bytes=block_bytes)
 

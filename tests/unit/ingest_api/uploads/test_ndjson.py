@@ -181,7 +181,7 @@ def test_what_can_not_be_unpacked_refuses_the_file(content: bytes, code: str) ->
 def test_short_lines_below_many_columns_come_in_pieces_and_have_a_limit() -> None:
     """Else a few kilobytes, packed, would become gigabytes at once."""
     wide = json.dumps({f"c{number}": 1 for number in range(9_000)}).encode() + b"\n"
-    converter = NdjsonToCsv(most_columns=10_000, most_bytes=100 << 20)
+    converter = NdjsonToCsv(most_columns=10_000, most_bytes=40 << 20)
     assert sum(map(len, converter.feed(wide + b"{}\n" * 1_000))) < 20 << 20
     pieces = converter.feed(b"{}\n" * 300_000)
     made = [len(next(pieces)) for _ in range(20)]

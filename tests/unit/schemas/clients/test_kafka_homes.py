@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -35,14 +36,22 @@ def _name_of(function: ast.expr) -> str:
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
+@cache
+def _called() -> dict[str, set[str]]:
+    """What each module calls, by its path."""
+    return {
+        path.relative_to(_ROOT).as_posix(): {
+            _name_of(node.func)
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call)
+        }
+        for package in _PACKAGES
+        for path in (_ROOT / package).rglob("*.py")
+    }
+
+
 def _modules_that_call(names: set[str]) -> Iterator[str]:
-    for package in _PACKAGES:
-        for path in sorted((_ROOT / package).rglob("*.py")):
-            calls = (
-                node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
-            )
-            if any(_name_of(call.func) in names for call in calls):
-                yield path.relative_to(_ROOT).as_posix()
+    return (path for path, called in _called().items() if called & names)
 
 
 def test_clients_of_kafka_are_made_in_one_module() -> None:

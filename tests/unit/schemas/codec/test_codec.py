@@ -7,6 +7,7 @@ import io
 import json
 from dataclasses import asdict, fields, replace
 from datetime import UTC, date, datetime
+from functools import cache
 from importlib import resources
 from typing import Any, cast
 
@@ -21,7 +22,7 @@ from schemas import events
 from schemas.codec import codec, columnar, framing
 from schemas.rules.modes import MODES
 
-pytestmark = pytest.mark.usefixtures("either_codec")
+of_batches = pytest.mark.usefixtures("either_codec")
 text = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 int64 = st.integers(-(2**63), 2**63 - 1)
 int32 = st.integers(-(2**31), 2**31 - 1)
@@ -243,6 +244,7 @@ def test_an_event_survives_encoding(event: events.Event) -> None:
     assert codec.decode(codec.encode(event)) == event
 
 
+@of_batches
 @given(st.lists(user_rows, min_size=1, max_size=5) | st.lists(rejections, min_size=1, max_size=5))
 def test_batch_codec_gives_the_bytes_of_the_oracle(rows: list[Any]) -> None:
     """A batch is decoded from what fastavro wrote one by one, and becomes the same bytes again."""
@@ -252,6 +254,7 @@ def test_batch_codec_gives_the_bytes_of_the_oracle(rows: list[Any]) -> None:
     assert columnar.encode_batch(event_type, batch).to_pylist() == values
 
 
+@of_batches
 @given(st.lists(user_rows, min_size=1, max_size=5))
 def test_batch_codec_gives_the_values_of_the_oracle(rows: list[events.UserRow]) -> None:
     """A decoded batch holds the values of the events, column by column."""
@@ -282,6 +285,7 @@ def test_a_truncated_value_is_refused(event: events.Event, data: st.DataObject) 
         codec.decode(value[:cut])
 
 
+@of_batches
 @given(st.binary(max_size=60))
 def test_hostile_bytes_are_refused_with_a_code(body: bytes) -> None:
     """Any bytes behind a known frame decode or are refused; neither codec crashes."""
@@ -320,21 +324,31 @@ earlier_schemas = {
 }
 
 
+@cache
+def parsed_earlier(name: str) -> Any:
+    """The schema as fastavro writes by it."""
+    return fastavro.parse_schema(earlier_schemas[name], named_schemas={})
+
+
+@cache
+def frame_of_earlier(name: str) -> bytes:
+    """What stands before a value of that schema."""
+    canonical = fastavro.schema.to_parsing_canonical_form(earlier_schemas[name])
+    return framing.MARKER + bytes.fromhex(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"))
+
+
 @pytest.mark.parametrize("name", sorted(earlier_schemas))
 @given(data=st.data())
 def test_values_of_earlier_schemas_are_read(name: str, data: st.DataObject) -> None:
     """What an earlier version wrote decodes to the event, new fields at their defaults."""
-    parsed = fastavro.parse_schema(earlier_schemas[name], named_schemas={})
     event = data.draw(events_by_name[name.partition(".")[0]])
     known = {field["name"] for field in earlier_schemas[name]["fields"]}
     if isinstance(event, _OF_JOBS) and "variant" not in known:
         event = replace(event, mode=MODES[event.mode].row_mode)  # other modes came later
     values = {key: value for key, value in asdict(event).items() if key in known}
     body = io.BytesIO()
-    fastavro.schemaless_writer(body, parsed, values)
-    canonical = fastavro.schema.to_parsing_canonical_form(earlier_schemas[name])
-    fingerprint = bytes.fromhex(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"))
-    decoded = codec.decode(framing.MARKER + fingerprint + body.getvalue())
+    fastavro.schemaless_writer(body, parsed_earlier(name), values)
+    decoded = codec.decode(frame_of_earlier(name) + body.getvalue())
     new = {field.name: field.default for field in fields(event) if field.name not in known}
     assert decoded == replace(event, **new)
 
