@@ -82,6 +82,14 @@ class ImportRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class AcceptedUpload:
+    """A job, and what should be known of its file although it was taken."""
+
+    job_id: int
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ReceivedForm:
     """The form of an upload, received whole."""
 
@@ -132,8 +140,8 @@ class UploadAcceptance:
         self.resources.appender.discard()
         self.resources.threads.shutdown(wait=False, cancel_futures=True)
 
-    async def accept(self, request: ImportRequest) -> int | DryRunAnswer:
-        """Receive the upload; return the id of its accepted job, or the answer of a dry run.
+    async def accept(self, request: ImportRequest) -> AcceptedUpload | DryRunAnswer:
+        """Receive the upload; return its accepted job, or the answer of a dry run.
 
         Raises:
             IngestError: nothing of the upload counts, unless an UnavailableError says that it isn't
@@ -147,7 +155,7 @@ class UploadAcceptance:
 
     async def _receive(
         self, request: ImportRequest, ahead: AudienceKeysAhead
-    ) -> int | DryRunAnswer:
+    ) -> AcceptedUpload | DryRunAnswer:
         job_id = job_id_of(request.account.name, request.idempotency_key)
 
         def read_ahead(options: ImportOptions) -> None:
@@ -162,7 +170,7 @@ class UploadAcceptance:
                 form = await receive(request, sink, self.resources.limits)
             if isinstance(sink, _RepeatedUpload):
                 if not form.options.is_dry_run:
-                    return sink.job_id(form.options)
+                    return AcceptedUpload(sink.job_id(form.options))
                 sink.check_stored()
             received = await receiver.finish(form.file, form.options)
         except LogUnavailableError:
@@ -177,7 +185,7 @@ class UploadAcceptance:
         form: ReceivedForm,
         received: ReceivedFile,
         ahead: AudienceKeysAhead,
-    ) -> int | DryRunAnswer:
+    ) -> AcceptedUpload | DryRunAnswer:
         event = _checked(job_accepted(request, form, received))
         limits = limits_of(form.options, self._defaults)
         header = received.survey.header
@@ -191,9 +199,10 @@ class UploadAcceptance:
         await self._dry_runs.check_limits(event, limits, request.until_gone, keys=keys, ahead=ahead)
         for name in new_attributes:
             await request.define(name)
-        return await self._accept(event)
+        await self._accept(event)
+        return AcceptedUpload(event.job_id, header.notes_of_opt_outs)
 
-    async def _accept(self, event: JobAccepted) -> int:
+    async def _accept(self, event: JobAccepted) -> None:
         acceptance = await self._job_log.accept(event)
         if acceptance == "conflict":
             raise _conflict()
@@ -204,7 +213,6 @@ class UploadAcceptance:
             raise UnavailableError(_OUTCOME_UNKNOWN, job_id=event.job_id)
         ACCEPTED_LINES.labels(event.mode).inc(event.lines)
         REJECTED_LINES.labels(event.mode).inc(event.rejected_lines)
-        return event.job_id
 
 
 def check_key(reconciliation_key: str, attributes: Sequence[Attribute]) -> None:

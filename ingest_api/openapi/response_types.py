@@ -37,6 +37,10 @@ class ImportAccepted(_Answer, frozen=True):
 
     id: Annotated[Id, Meta(description="Of the job, to ask for its status and errors.")]
     message: str
+    notes: Annotated[
+        list[str] | msgspec.UnsetType,
+        Meta(description="What to know of it all the same; only where there is something."),
+    ] = msgspec.UNSET
 
 
 class UndoFailure(_Answer, frozen=True):

@@ -2,11 +2,13 @@
 
 ``python -m tests.support.fuzzing NAME CORPUS... [libFuzzer's options]``: inputs that reach
 something new are added to the first folder; one that fails is written to the working directory.
-Without arguments it names the targets.  Run by ``just fuzz``.
+Without arguments it names the targets.  Run by ``just fuzz``; ``FUZZ_COMMAND`` is the program by
+which libFuzzer starts this one again, with further options.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from importlib import import_module
@@ -25,7 +27,8 @@ def main() -> None:
         return
     name, *arguments = sys.argv[1:]
     warnings.simplefilter("error")
-    atheris.Setup([sys.argv[0], *arguments], TARGETS[name])
+    command = os.environ.get("FUZZ_COMMAND", sys.argv[0])
+    atheris.Setup([command, *arguments], TARGETS[name])
     atheris.Fuzz()
 
 
