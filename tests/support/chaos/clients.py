@@ -60,6 +60,8 @@ class Scene:
     urls: list[str]
     report: Report
     seen: Observations
+    most_rows: int = 3000
+    """Of a file."""
     over: threading.Event = field(default_factory=threading.Event)
     """Set when nothing new should begin."""
     files: list[bytes] = field(default_factory=list[bytes])
@@ -117,7 +119,7 @@ def upload_or_change(doors: Doors) -> None:
     """Upload a file, ask what one would do, or have a job undone, done again or cancelled."""
     drawn = doors.rng.random()
     if drawn < 0.65 or not doors.scene.answered:
-        _upload(doors)
+        upload(doors)
     elif drawn < 0.75:
         _dry_run(doors)
     elif drawn < 0.9:
@@ -128,7 +130,9 @@ def upload_or_change(doors: Doors) -> None:
 
 
 def _file(doors: Doors, mode: str) -> bytes:
-    rng, rows = doors.rng, doors.rng.choice([10, 30, 100, 300, 1000, 3000])
+    most_rows = doors.scene.most_rows
+    rng = doors.rng
+    rows = rng.choice([rows for rows in (10, 30, 100, 300, 1000, 3000) if rows <= most_rows])
     if mode != "delsert":
         return dirty_csv(rng, rows, keys=KEYS, faults=0.02)
     number = next(doors.scene.asked)
@@ -139,7 +143,8 @@ def _file(doors: Doors, mode: str) -> bytes:
     return tidy_csv(rng.sample(range(KEYS), rows), word=f"d{number}") + guards.encode()
 
 
-def _upload(doors: Doors) -> None:
+def upload(doors: Doors) -> None:
+    """Upload a file until it is answered, and mostly wait until its job has ended."""
     mode = doors.rng.choice(MODES)
     content = _file(doors, mode)
     doors.scene.files.append(content)
@@ -154,7 +159,8 @@ def _upload(doors: Doors) -> None:
             if mode == "delsert":
                 doors.scene.seen.delsert(job_id, began_at)
             doors.scene.answered.append(job_id)
-            _maybe_wait_ended(doors, job_id)
+            if doors.rng.random() >= _HASTE:
+                wait_ended(doors, job_id)
             return
         reason = "no answer" if answer is None else f"{answer.status_code}: {answer.text}"
         assert answer is None or answer.status_code in RETRIED, reason
@@ -163,10 +169,8 @@ def _upload(doors: Doors) -> None:
         time.sleep(0.2)
 
 
-def _maybe_wait_ended(doors: Doors, job_id: int) -> None:
-    """Wait for the job's end, mostly: a slow machine is not to fall behind more and more."""
-    if doors.rng.random() < _HASTE:
-        return
+def wait_ended(doors: Doors, job_id: int) -> None:
+    """Wait for the job's end: a slow machine is not to fall behind more and more."""
     while not doors.scene.over.is_set():
         answer = try_answer(lambda: read_status(doors.any(), job_id))
         if answer is not None and answer.is_success and answer.json()["state"] in ENDED_STATES:
@@ -274,7 +278,7 @@ def rebuild(doors: Doors) -> None:
     try:
         if select(doors.scene.env, AT_WORK):
             return
-        request(doors.scene.env, doors.rng.choice(["rebuild", "rebuild", "verify"]))
+        request(doors.scene.env, doors.rng.choice(["rebuild", "verify"]))
     except psycopg.Error:
         return
     doors.scene.report.rebuilds += 1

@@ -19,7 +19,8 @@ from rich.console import Console
 from deploy.processes.signals import exit_on_stop_signals
 from tests.support.chaos.cluster import cluster
 from tests.support.chaos.faults import SORTS
-from tests.support.chaos.history import Chaos
+from tests.support.chaos.history import SMALL, Chaos
+from tests.support.chaos.moves import MovedLog
 from tests.support.chaos.report import Report
 from tests.support.servers.surroundings import ground
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.chaos.cluster import Cluster
+    from tests.support.chaos.history import Beside
+    from tests.support.servers.surroundings import Ground
 
 _ROUND_S: Final = 600.0
 """The length of one history: a failure is looked for in so much, and what is held at its end."""
@@ -34,6 +37,8 @@ _LEAST_S: Final = 60.0
 """The shortest history after the first: what comes before and after it takes as long."""
 _SHORTEST_S: Final = 10.0
 """What a failing one is shortened to."""
+_MOVED: Final = 2
+"""So many logs are moved beside each history."""
 _TOLD: Final = 500
 """So many characters of what was found stand among the figures."""
 
@@ -74,8 +79,9 @@ def chaos(
     """Import, write, undo and rebuild while processes and servers are killed and frozen.
 
     At the end the tables must be what a sequential model makes of the log, and what the log
-    comes to when it is read again. Then a user is erased and the number of partitions changed, by
-    commands that are killed on the way.
+    comes to when it is read again. Then users are erased and the number of partitions changed, by
+    commands that are killed on the way. Beside each history are smaller ones on the same
+    servers: in them processes, and these commands, are killed at named points all the time.
     It runs on a Kafka and a Postgres of its own.
     Where it fails, it prints what repeats it, and keeps the history and the logs of all processes.
     """
@@ -140,11 +146,17 @@ def _history(servers: Cluster, plan: _Plan, console: Console, total: Report) -> 
     Its figures are added to those of all, unless it fails.
     """
     folder = Path(tempfile.mkdtemp(prefix=f"rollcall-chaos-{plan.seed}-"))
-    report = Report(plan.seed, hits_before=total.failpoints)
+    report = Report(plan.seed, hits_before=total.failpoints, seconds=plan.duration_s)
     try:
-        with ground(servers.surroundings, replication_factor=str(servers.brokers)) as env:
+        with contextlib.ExitStack() as stack:
             chaos = Chaos(
-                env, folder, servers.servers, servers.proxies, has_moves=True, sorts=plan.sorts
+                _ground(servers, stack),
+                folder,
+                servers.servers,
+                servers.proxies,
+                beside=_beside(servers, plan, folder, stack),
+                has_moves=True,
+                sorts=plan.sorts,
             )
             chaos.run(report, plan.duration_s)
     except BaseException:
@@ -156,6 +168,27 @@ def _history(servers: Cluster, plan: _Plan, console: Console, total: Report) -> 
     shutil.rmtree(folder)
     total.add(report)
     console.log(f"seed {plan.seed}: {report.summary()}")
+
+
+def _beside(
+    servers: Cluster, plan: _Plan, folder: Path, stack: contextlib.ExitStack
+) -> list[Beside]:
+    """A small history and logs that are moved, where failpoints are among what is broken."""
+    sorts = [sort for sort in plan.sorts if sort == "failpoints"]
+    if not sorts:
+        return []
+    folders = [folder / f"beside-{number}" for number in range(1, 2 + _MOVED)]
+    for each in folders:
+        each.mkdir()
+    first, *others = ((_ground(servers, stack), each) for each in folders)
+    small = Chaos(*first, {}, size=SMALL, has_moves=True, sorts=sorts)
+    return [small, *(MovedLog(*each) for each in others)]
+
+
+def _ground(servers: Cluster, stack: contextlib.ExitStack) -> Ground:
+    return stack.enter_context(
+        ground(servers.surroundings, replication_factor=str(servers.brokers))
+    )
 
 
 def _shrink(servers: Cluster, plan: _Plan, console: Console) -> None:

@@ -31,7 +31,7 @@ API, PUBLISHER, PROCESSOR, BUILDER = KINDS = (
 NAMES: Final[Mapping[str, str]] = dict(
     zip(KINDS, ("API", "publisher", "processor", "builder"), strict=True)
 )
-COUNTS: Final = {API: 2, PUBLISHER: 2, PROCESSOR: 3, BUILDER: 2}
+COUNTS: Final[Mapping[str, int]] = {API: 2, PUBLISHER: 2, PROCESSOR: 3, BUILDER: 2}
 """How many of each."""
 
 
@@ -85,18 +85,20 @@ class Post:
 class Crew:
     """All processes, with ``urls`` of the API's; ``folder`` arms their failpoints."""
 
-    def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], folder: Path, counts: Mapping[str, int] = COUNTS
+    ) -> None:
         self.folder = folder / "failpoints"
         self.folder.mkdir()
         logs = folder / "logs"
         logs.mkdir()
         self.services = Services({**environ, failpoints.FOLDER: str(self.folder)}, logs)
         self._starting = threading.Lock()
-        ports = [free_port() for _ in range(COUNTS[API])]
+        ports = [free_port() for _ in range(counts[API])]
         self.urls = [f"http://127.0.0.1:{port}" for port in ports]
         self.posts = {
             kind: [self._post(kind, port) for port in (ports if kind == API else [0] * count)]
-            for kind, count in COUNTS.items()
+            for kind, count in counts.items()
         }
 
     def _post(self, kind: str, port: int) -> Post:

@@ -41,7 +41,7 @@ _LOOK_S: Final = 0.02
 _STORM_S: Final = 60.0
 _SURROUNDINGS: Final = frozenset({"ways", "servers"})
 """Of every second storm they are no part: so that services come far enough to be hit anywhere."""
-_AT_FAILPOINTS_S: Final = 0.5
+_AT_FAILPOINTS_S: Final = 0.3
 """The longest between two faults of a thread that waits for a process to come to a failpoint."""
 _RARELY: Final = 4
 """So many times the usual pause is between faults of the servers, at which everything waits."""
@@ -168,7 +168,7 @@ class Breaking:
 
         They take turns in arriving: all that were hit least often are armed together.
         """
-        number = rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP])
+        number = rng.choice([*itertools.repeat(signal.SIGKILL, 4), signal.SIGSTOP])
         names = self.report.least_hit(failpoints.names(kind))
         for name, pid in reached(self.crew.folder, names, number):
             if post := self.crew.post_of(kind, pid):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
+from tests.support.chaos.calm import Calm
 from tests.support.chaos.clients import (
     AT_WORK,
     TIMEOUT_S,
@@ -21,10 +22,11 @@ from tests.support.chaos.clients import (
     upload_or_change,
     watch_job,
 )
-from tests.support.chaos.crew import Crew
+from tests.support.chaos.crew import API, BUILDER, COUNTS, PROCESSOR, PUBLISHER, Crew
 from tests.support.chaos.faults import SORTS, Breaking
 from tests.support.chaos.moves import Moves
 from tests.support.chaos.observations import Observations
+from tests.support.chaos.report import Report
 from tests.support.chaos.single_writes import write_users
 from tests.support.clients.client import Client
 from tests.support.clients.projections import BUILD_TIMEOUT_S, assert_proven
@@ -34,7 +36,7 @@ from tests.support.models.verdict import select
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Mapping, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -42,12 +44,56 @@ if TYPE_CHECKING:
     from deploy.local_stack.postgres import PostgresServer
     from tests.support.chaos.clients import Act
     from tests.support.chaos.proxy import Proxy
-    from tests.support.chaos.report import Report
     from tests.support.models.log_model import LogModel
     from tests.support.servers.surroundings import Ground
 
-_UPLOADERS: Final = 3
-_WRITERS: Final = 2
+_LOOK_S: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is there, and how much is asked of it."""
+
+    counts: Mapping[str, int]
+    """Of processes of each kind."""
+    clients: Sequence[tuple[Callable[[], Act], float]]
+    """How each is made, and the longest pause between two of its acts."""
+    most_rows: int
+    """Of a file."""
+    kills: int
+    """So often each command that moves the log is killed before it completes."""
+
+
+WHOLE: Final = Size(
+    COUNTS,
+    [
+        *[(lambda: upload_or_change, 1.0)] * 3,
+        *[(lambda: write_users, 0.3)] * 2,
+        (Readers, 0.1),
+        (lambda: watch_job, 1.0),
+        (lambda: rebuild, 2.0),
+    ],
+    most_rows=3000,
+    kills=1,
+)
+SMALL: Final = Size(
+    {API: 1, PUBLISHER: 1, PROCESSOR: 2, BUILDER: 1},
+    [
+        *[(lambda: upload_or_change, 0.5)] * 2,
+        (lambda: write_users, 0.3),
+        (lambda: rebuild, 0.3),
+    ],
+    most_rows=30,
+    kills=5,
+)
+
+
+class Beside(Protocol):
+    """A smaller history on servers that are shared with another."""
+
+    def run_beside(self, report: Report, duration_s: float, calm: Calm) -> None:
+        """Run it to its end, which comes soon after that of the other."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +105,8 @@ class Chaos:
     servers: Mapping[str, KafkaServer | PostgresServer]
     proxies: Mapping[str, Proxy] = field(default_factory=dict[str, "Proxy"])
     """The ways to the servers that may be broken."""
+    size: Size = WHOLE
+    beside: Sequence[Beside] = ()
     has_moves: bool = False
     """Whether the log is moved at the end, by commands that are killed on the way."""
     pause_s: float = 3.0
@@ -71,15 +119,23 @@ class Chaos:
 
         Live tables, tables built anew, the model and what clients saw must agree.
         """
-        crew = Crew(self.env.environ, self.folder)
+        with _run_beside(self.beside, report, duration_s) as calm:
+            self.run_beside(report, duration_s, calm)
+
+    def run_beside(self, report: Report, duration_s: float, calm: Calm) -> None:
+        """The same, on servers that are shared with others."""
+        crew = Crew(self.env.environ, self.folder, self.size.counts)
         try:
             self._wait_ready(crew)
-            self._run(crew, report, duration_s)
+            scene = Scene(
+                self.env, crew.urls, report, Observations(), most_rows=self.size.most_rows
+            )
+            self._break(crew, scene, duration_s, calm)
+            if not calm.is_given_up.is_set():
+                self._judge(crew, scene)
         finally:
             crew.close()
-            (self.folder / "history.txt").write_text(
-                "\n".join([f"seed {report.seed}", *report.events])
-            )
+            report.write(self.folder)
 
     def _wait_ready(self, crew: Crew) -> None:
         for url in crew.urls:
@@ -91,18 +147,9 @@ class Chaos:
 
                 wait_until(is_ready, TIMEOUT_S, saying=f"{url} is ready")
 
-    def _run(self, crew: Crew, report: Report, duration_s: float) -> None:
-        scene = Scene(self.env, crew.urls, report, Observations())
-        report.seconds = duration_s
-        others = OtherProducers(self.env)
-        acts: list[tuple[Act, float]] = [
-            *itertools.repeat((upload_or_change, 1.0), _UPLOADERS),
-            *itertools.repeat((write_users, 0.3), _WRITERS),
-            (Readers(), 0.1),
-            (watch_job, 1.0),
-            (others, 1.0),
-            (rebuild, 5.0),
-        ]
+    def _break(self, crew: Crew, scene: Scene, duration_s: float, calm: Calm) -> None:
+        report, others = scene.report, OtherProducers(self.env)
+        acts = [(make(), pause_s) for make, pause_s in self.size.clients] + [(others, 1.0)]
         end_s = time.monotonic() + duration_s
         breaking = Breaking(
             crew,
@@ -127,14 +174,18 @@ class Chaos:
             try:
                 # In this thread: the kernel ends a server with the thread that has started it.
                 wait = partial(_wait_recovered, report, crew, working)
-                breaking.break_servers(_chance(report, "servers"), faults, wait)
+                if self.servers:
+                    breaking.break_servers(_chance(report, "servers"), faults, wait)
+                else:
+                    _wait_calm(report, breaking, calm)
+                    wait()
             finally:
                 scene.over.set()
             for each in working:
                 each.result(TIMEOUT_S)
+        calm.is_there.set()
         others.close()
         self._wait_ready(crew)
-        self._judge(crew, scene)
 
     def _judge(self, crew: Crew, scene: Scene) -> None:
         model = assert_as_logged(self.env, scene.files)
@@ -147,7 +198,48 @@ class Chaos:
         scene.seen.assert_kept()
         _count(scene, model)
         if self.has_moves:
-            Moves(self.env, crew, scene.report).run(_chance(scene.report, "moves"))
+            rng = _chance(scene.report, "moves")
+            Moves(self.env, crew, scene.report, rng, self.size.kills).run()
+
+
+@contextlib.contextmanager
+def _run_beside(beside: Sequence[Beside], report: Report, duration_s: float) -> Generator[Calm]:
+    """Smaller histories are run meanwhile; what happened in them is added to the report.
+
+    Raises:
+        Exception: what one of them has found.
+    """
+    calm = Calm()
+    reports = [
+        Report(f"{report.seed}, beside {number}", hits_before=report.hits_before)
+        for number, _ in enumerate(beside, 1)
+    ]
+    with ThreadPoolExecutor(len(beside) or 1) as pool:
+        try:
+            running = [
+                pool.submit(each.run_beside, its, duration_s, calm)
+                for each, its in zip(beside, reports, strict=True)
+            ]
+            yield calm
+            calm.is_judged.set()
+            for each, its in zip(running, reports, strict=True):
+                each.result()
+                report.add(its)
+        except BaseException:
+            calm.is_given_up.set()
+            raise
+        finally:
+            calm.is_there.set()
+            calm.is_judged.set()
+
+
+def _wait_calm(report: Report, breaking: Breaking, calm: Calm) -> None:
+    """Processes alone are broken, until it is over; then wait until the servers are whole, too."""
+    report.storm()
+    while not breaking.is_over and not calm.is_given_up.is_set():
+        time.sleep(_LOOK_S)
+    calm.wait()
+    report.mended()
 
 
 def _wait_recovered(report: Report, crew: Crew, working: Sequence[Future[None]]) -> None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 from tests.support.chaos import failpoints
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 SEVERAL: Final = "several at once"
 """Faults of all kinds, one after another and together, each mended after a moment."""
@@ -67,6 +68,10 @@ class Report:
         with self._lock:
             self.events.append(f"{time.monotonic() - self._started_s:7.1f} {what}")
 
+    def write(self, folder: Path) -> None:
+        """Write down in this folder what happened."""
+        (folder / "history.txt").write_text("\n".join([f"seed {self.seed}", *self.events]))
+
     def storm(self) -> None:
         """Note that from now on faults come together, until all is mended."""
         self.note(SEVERAL)
@@ -83,9 +88,15 @@ class Report:
             if self._trouble != SEVERAL:
                 self._trouble, self._mended_s = fault, math.inf
 
-    def least_hit(self, names: Iterable[str], spread: int = 1) -> list[str]:
-        """Of these failpoints those that were hit least often, or little more, in all histories."""
-        hits = {name: self.hits_before[name] + self.failpoints[name] for name in names}
+    def least_hit(
+        self, names: Iterable[str], planned: Sequence[str] = (), *, spread: int = 3
+    ) -> list[str]:
+        """Of these failpoints those that were hit least often, or little more, in all histories.
+
+        What is planned counts as hit.
+        """
+        all_hits = self.hits_before + self.failpoints + Counter(planned)
+        hits = {name: all_hits[name] for name in names}
         fewest = min(hits.values())
         return [name for name, times in hits.items() if times <= fewest + spread]
 
