@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import secrets
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -29,7 +28,8 @@ from ingest_api.uploads.converting_sink import ConvertingSink
 from ingest_api.uploads.multipart import FormError
 from ingest_api.uploads.receiver import UploadReceiver
 from ingest_api.validation.phones import load_calling_codes
-from schemas.events import NO_JOB, JobAccepted
+from ingest_api.web.idempotency_key import job_id_of
+from schemas.events import JobAccepted
 from schemas.rules.attributes import MAX_ATTRIBUTES, key_field
 from schemas.rules.fields import RULES_VERSION
 
@@ -95,19 +95,6 @@ class ReceivedForm:
 
     file: FilePart
     options: ImportOptions
-
-
-def job_id_of(account: str, key: str | None) -> int:
-    """Return the id of a new job, 63 bits, never 0; a random one without an ``Idempotency-Key``.
-
-    With a key it is derived, so that retries get the same id on every instance.
-    """
-    digest = (
-        secrets.token_bytes(8)
-        if key is None
-        else hashlib.sha256(f"{account}\0{key}".encode()).digest()
-    )
-    return (int.from_bytes(digest[:8], "big") >> 1) or NO_JOB + 1
 
 
 class UploadAcceptance:
