@@ -147,7 +147,7 @@ def file(data: bytes) -> None:
                 maps_usual_names=True,
             )
         except FileFault as fault:
-            return fault.code, fault.line, fault.column, fault.message
+            return fault.code, fault.line, fault.column  # what it advises may be of lines ahead
 
     packing = next((name for name, of in PACKINGS.items() if data.startswith(of.magic)), "none")
     _same(read(1 << 20, packing), read(64, packing), read(3, packing))
