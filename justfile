@@ -42,6 +42,10 @@ fix:
 mutants *names:
     python -m tests.support.mutants {{ names }}
 
+# Fuzz what reads foreign bytes, each target so long, guided by coverage: just fuzz MINUTES [NAMES]
+fuzz minutes *targets:
+    .ci/fuzz {{ minutes }} {{ targets }}
+
 # Run the tests; ARGUMENTS as for ./rollcall test.
 test *arguments:
     ./rollcall test {{ arguments }}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -110,6 +111,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FewServers |
 
 def _end_session(_signal: int, _frame: FrameType | None) -> None:
     pytest.exit("terminated", returncode=143)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays: the garbage collector looks through none of it, now and later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import secrets
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -29,7 +28,8 @@ from ingest_api.uploads.converting_sink import ConvertingSink
 from ingest_api.uploads.multipart import FormError
 from ingest_api.uploads.receiver import UploadReceiver
 from ingest_api.validation.phones import load_calling_codes
-from schemas.events import NO_JOB, JobAccepted
+from ingest_api.web.idempotency_key import job_id_of
+from schemas.events import JobAccepted
 from schemas.rules.attributes import MAX_ATTRIBUTES, key_field
 from schemas.rules.fields import RULES_VERSION
 
@@ -82,24 +82,19 @@ class ImportRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class AcceptedUpload:
+    """A job, and what should be known of its file although it was taken."""
+
+    job_id: int
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ReceivedForm:
     """The form of an upload, received whole."""
 
     file: FilePart
     options: ImportOptions
-
-
-def job_id_of(account: str, key: str | None) -> int:
-    """Return the id of a new job, 63 bits, never 0; a random one without an ``Idempotency-Key``.
-
-    With a key it is derived, so that retries get the same id on every instance.
-    """
-    digest = (
-        secrets.token_bytes(8)
-        if key is None
-        else hashlib.sha256(f"{account}\0{key}".encode()).digest()
-    )
-    return (int.from_bytes(digest[:8], "big") >> 1) or NO_JOB + 1
 
 
 class UploadAcceptance:
@@ -132,8 +127,8 @@ class UploadAcceptance:
         self.resources.appender.discard()
         self.resources.threads.shutdown(wait=False, cancel_futures=True)
 
-    async def accept(self, request: ImportRequest) -> int | DryRunAnswer:
-        """Receive the upload; return the id of its accepted job, or the answer of a dry run.
+    async def accept(self, request: ImportRequest) -> AcceptedUpload | DryRunAnswer:
+        """Receive the upload; return its accepted job, or the answer of a dry run.
 
         Raises:
             IngestError: nothing of the upload counts, unless an UnavailableError says that it isn't
@@ -147,7 +142,7 @@ class UploadAcceptance:
 
     async def _receive(
         self, request: ImportRequest, ahead: AudienceKeysAhead
-    ) -> int | DryRunAnswer:
+    ) -> AcceptedUpload | DryRunAnswer:
         job_id = job_id_of(request.account.name, request.idempotency_key)
 
         def read_ahead(options: ImportOptions) -> None:
@@ -162,7 +157,7 @@ class UploadAcceptance:
                 form = await receive(request, sink, self.resources.limits)
             if isinstance(sink, _RepeatedUpload):
                 if not form.options.is_dry_run:
-                    return sink.job_id(form.options)
+                    return AcceptedUpload(sink.job_id(form.options))
                 sink.check_stored()
             received = await receiver.finish(form.file, form.options)
         except LogUnavailableError:
@@ -177,7 +172,7 @@ class UploadAcceptance:
         form: ReceivedForm,
         received: ReceivedFile,
         ahead: AudienceKeysAhead,
-    ) -> int | DryRunAnswer:
+    ) -> AcceptedUpload | DryRunAnswer:
         event = _checked(job_accepted(request, form, received))
         limits = limits_of(form.options, self._defaults)
         header = received.survey.header
@@ -191,9 +186,10 @@ class UploadAcceptance:
         await self._dry_runs.check_limits(event, limits, request.until_gone, keys=keys, ahead=ahead)
         for name in new_attributes:
             await request.define(name)
-        return await self._accept(event)
+        await self._accept(event)
+        return AcceptedUpload(event.job_id, header.notes_of_opt_outs)
 
-    async def _accept(self, event: JobAccepted) -> int:
+    async def _accept(self, event: JobAccepted) -> None:
         acceptance = await self._job_log.accept(event)
         if acceptance == "conflict":
             raise _conflict()
@@ -204,7 +200,6 @@ class UploadAcceptance:
             raise UnavailableError(_OUTCOME_UNKNOWN, job_id=event.job_id)
         ACCEPTED_LINES.labels(event.mode).inc(event.lines)
         REJECTED_LINES.labels(event.mode).inc(event.rejected_lines)
-        return event.job_id
 
 
 def check_key(reconciliation_key: str, attributes: Sequence[Attribute]) -> None:

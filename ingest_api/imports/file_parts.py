@@ -26,8 +26,8 @@ from ingest_api.errors import (
     invalid_file,
 )
 from ingest_api.event_log.user_events import NOTHING_KEPT
-from ingest_api.imports.accept_upload import job_id_of
 from ingest_api.kafka.upload_chunks import CHUNK_BYTES, ChunkSource, ChunkWriter, StoredFile
+from ingest_api.web.idempotency_key import job_id_of
 from ingest_api.web.json_body import JsonBody
 from schemas.events import ChunkRange
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from msgspec import UNSET
+
 from ingest_api.auth.middleware import account_of
 from ingest_api.dry_runs.answer import DryRunAnswer
 from ingest_api.errors import Detail, invalid_file
@@ -102,11 +104,11 @@ def add_import_routes(
             result = await uploads.accept(asked)
         if isinstance(result, DryRunAnswer):
             return result
-        context_of(request).job_id = result
-        status = f"{request.path.partition('/audience/')[0]}/batchinfo/status/{result}"
-        return Answered(
-            ImportAccepted(id=str(result), message=UPLOAD_ACCEPTED), {"Location": status}
-        )
+        context_of(request).job_id = job_id = result.job_id
+        status = f"{request.path.partition('/audience/')[0]}/batchinfo/status/{job_id}"
+        notes = list(result.notes) or UNSET
+        answer = ImportAccepted(id=str(job_id), message=UPLOAD_ACCEPTED, notes=notes)
+        return Answered(answer, {"Location": status})
 
     @api.post("/audience/inspect", stream=True)
     @described(INSPECT)

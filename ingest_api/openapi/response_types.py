@@ -33,10 +33,11 @@ class _Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ImportAccepted(_Answer, frozen=True):
-    """The upload is in the log, and every line of it will be applied."""
+    """The upload is in the log, and every line of it will be applied; `notes` tell what was odd."""
 
     id: Annotated[Id, Meta(description="Of the job, to ask for its status and errors.")]
     message: str
+    notes: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class UndoFailure(_Answer, frozen=True):

@@ -176,6 +176,7 @@ class UploadForm:
             self._head = body
             return b""
         self._head = None
+        self._tail = b"\r\n"  # a form without parts ends with its first boundary
         return body[at:]
 
     def _parse(self, data: bytes) -> None:

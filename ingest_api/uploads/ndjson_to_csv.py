@@ -98,7 +98,7 @@ class NdjsonToCsv:
             return None
         try:
             record = msgspec.json.decode(line)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._refused(self._lines, f"is no JSON: {error}") from error
         if not isinstance(record, dict):
             raise self._refused(self._lines, "is no JSON object")

@@ -1,11 +1,14 @@
-"""Reads the ``Idempotency-Key`` of a request."""
+"""Reads the ``Idempotency-Key`` of a request, and makes the id of a job of it."""
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 from ingest_api.errors import invalid_parameter
 from ingest_api.web.parameters import header_values
+from schemas.events import NO_JOB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,3 +46,16 @@ def idempotency_key_of(request: Request[Any, Any]) -> str | None:
         InvalidRequestError: it is repeated or no key.
     """
     return idempotency_key(header_values(request, "idempotency-key"))
+
+
+def job_id_of(account: str, key: str | None) -> int:
+    """Return the id of a new job, 63 bits, never 0; a random one without an ``Idempotency-Key``.
+
+    With a key it is derived, so that retries get the same id on every instance.
+    """
+    digest = (
+        secrets.token_bytes(8)
+        if key is None
+        else hashlib.sha256(f"{account}\0{key}".encode()).digest()
+    )
+    return (int.from_bytes(digest[:8], "big") >> 1) or NO_JOB + 1

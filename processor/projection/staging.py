@@ -232,8 +232,9 @@ def _counts(
         }
     )
     counts: dict[tuple[int, bool], dict[JobMode, int]] = {}
-    grouped = table.group_by(["round", "is_producer_row", "mode"]).aggregate([([], "count_all")])
-    for group in grouped.to_pylist():
+    # Threads would cost more than they count: batches are small, and groups few.
+    grouped = table.group_by(["round", "is_producer_row", "mode"], use_threads=False)
+    for group in grouped.aggregate([([], "count_all")]).to_pylist():
         by_mode = counts.setdefault((group["round"], group["is_producer_row"]), {})
         by_mode[group["mode"]] = group["count_all"]
     return counts

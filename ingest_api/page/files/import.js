@@ -9,7 +9,7 @@ import { ImportedJob } from "./import_result.js";
 import { T } from "./text.js";
 
 const SAMPLE_BYTES = 4_000_000;
-const EMPTY = {
+export const EMPTY = {
   step: 0,
   file: /** @type {File | null} */ (null),
   mode: "upsert",
@@ -26,10 +26,11 @@ export const draft = signal(EMPTY);
 export const NEW = "\0new";
 /** @param {Partial<typeof EMPTY>} changes */
 export const change = (changes) => { draft.value = { ...draft.value, ...changes }; };
-/** Begin anew; a corrected file is read as the one before was. @param {string} [corrects] */
-export function begin(corrects = "") {
-  const { mode, choices, preset, fields } = draft.value;
-  draft.value = corrects ? { ...EMPTY, mode, choices, preset, fields, corrects } : EMPTY;
+/** Begin anew; a corrected file is read as the one before was. @param {string} [corrects] @param {typeof EMPTY} [before] */
+export function begin(corrects = "", before = draft.value) {
+  const { mode, choices, preset, fields } = before;
+  // Its lines alone are not all users, so they never replace everybody.
+  draft.value = corrects ? { ...EMPTY, mode: mode === "delsert" ? "upsert" : mode, choices, preset, fields, corrects } : EMPTY;
   go("import");
 }
 

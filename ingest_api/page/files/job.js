@@ -4,6 +4,7 @@ import { address, get, may, post, session, whenReady } from "./api.js";
 import { dateTime, duration, instant, number } from "./format.js";
 import { asOf, pointOf } from "./as_of.js";
 import { Back, Button, Change, Confirm, Counts, Empty, Fault, Heading, Notice, Skeleton, Table, Value, announce, fullName, link, useLoad, useTitle } from "./ui.js";
+import { EMPTY, begin } from "./import.js";
 import { ErrorLines, Outcome, Progress, State, hasEnded, isRunning, useJob } from "./job_parts.js";
 import { T } from "./text.js";
 
@@ -31,7 +32,7 @@ export function Job({ id }) {
       <section class="card"><h2>${T.job.life}</h2><${Life} job=${job} /></section>
       <section class="card"><h2>${T.job.file}</h2><${Facts} job=${job} /></section>
     </div>
-    ${hasEnded(job) && job.rejected > 0 && html`<${ErrorLines} job=${job} />`}
+    ${hasEnded(job) && job.rejected > 0 && html`<${ErrorLines} job=${job} onCorrected=${may("importer") ? () => begin(id, { ...EMPTY, mode: job.mode }) : undefined} />`}
     ${isDone && html`<${Proof} job=${job} />`}
     ${asked && html`<${Ask} job=${job} what=${asked} onClose=${() => setAsked(null)} onDone=${() => { setAsked(null); reload(); }} />`}`;
 }

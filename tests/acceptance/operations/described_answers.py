@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tests.support.servers.rig import Rig
 
 API = "/vpns/api/v1"
-EXAMPLES = 10
+EXAMPLES = 6
 """Of each operation, beside those at the edges; more are left to a longer run."""
 CHECKS: list[Any] = [
     checks.not_a_server_error,

@@ -134,6 +134,19 @@ def test_a_delsert_asks_for_the_number_of_users_that_go(page: Page, rig_of_modul
     expect(page.get_by_text("1 user", exact=True)).to_be_visible()
 
 
+def test_the_corrected_file_of_a_delsert_replaces_nobody(page: Page, rig_of_module: Rig) -> None:
+    """It is offered at the job, too, and adds and updates: its lines are not all users."""
+    file = b"First Name,Last Name,Email,Country\na,b,stays@example.com,UK\na,b,,UK\n"
+    job_id = rig_of_module.submit(file, "delsert")
+    rig_of_module.wait_ended(job_id)
+    page.goto(f"{page.url.partition('#')[0]}#/jobs/{job_id}")
+    page.get_by_role("button", name="Upload the corrected file").click()
+    expect(page.get_by_text("The corrected file", exact=True)).to_be_visible()
+    choose(page, "corrected.csv", file.replace(b"a,b,,UK", b"a,b,comes@example.com,UK"))
+    preview(page)
+    expect(page.locator("input[name=mode]:checked")).to_have_value("upsert")
+
+
 def test_an_upload_over_a_broken_connection_is_one_job(page: Page, rig_of_module: Rig) -> None:
     """It is sent again by itself, with the same key."""
     keys: list[str] = []

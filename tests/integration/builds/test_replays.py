@@ -38,13 +38,18 @@ pytestmark = pytest.mark.usefixtures("shared_work")
 
 
 @seeds
-@given(seed=st.integers(0, 2**32), batch=st.integers(1, 60))
-def test_a_replay_is_what_the_live_projection_is(env: Ground, seed: int, batch: int) -> None:
-    """Whatever the batches, at any stop on the way and at the end, in every table."""
+@given(
+    seed=st.integers(0, 2**32), batch=st.integers(1, 60), worth_sharing=st.sampled_from([0, 10_000])
+)
+def test_a_replay_is_what_the_live_projection_is(
+    env: Ground, seed: int, batch: int, worth_sharing: int
+) -> None:
+    """Whatever the batches and processes, at any stop on the way and at the end, in every table."""
     rng = random.Random(seed)
     stage = Stage.of(env, random_history(rng, others=True).log)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(replay, "_MAX_BATCH", batch)
+        patched.setattr(parallel_replay, "_WORTH_SHARING", worth_sharing)
         try:
             schema = stage.tables()
             again = stage.replay(schema)

@@ -116,7 +116,7 @@ def _append_producer_rows(log: MemoryLog, data: st.DataObject) -> None:
 
 
 @settings(
-    max_examples=20,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -21,7 +21,7 @@ from schemas.events import (
     JobStatus,
     UserRow,
 )
-from tests.support.data.log_reading import end_of, read_topic
+from tests.support.data.log_reading import end_reader, read_topic
 from tests.support.models.file_oracle import accepted_job
 from tests.support.waiting import wait_until
 
@@ -104,8 +104,8 @@ class World:
 
     def wait_records(self, count: int) -> None:
         """Return once `user-events` holds so many records."""
-        topic = self.topics.user_events
-        wait_until(lambda: end_of(self.settings, topic) >= count, TIMEOUT_S, every_s=0.005)
+        with end_reader(self.settings, self.topics.user_events) as end:
+            wait_until(lambda: end() >= count, TIMEOUT_S, every_s=0.005)
 
     def wait_sealed(self, job_id: int, times: int = 1) -> None:
         """Return once so many whole passes over the job are in the log."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ from schemas.events import (
 from schemas.log.reverts import ChangeEvent, Revert
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
     from confluent_kafka import Message
 
     from schemas.config.settings import Settings
@@ -48,14 +51,24 @@ def read_topic(settings: Settings, topic: Topic) -> list[list[Message]]:
 
 def end_of(settings: Settings, topic: Topic) -> int:
     """How many records the topic holds, over all partitions; 0 where it is not there yet."""
+    with end_reader(settings, topic) as end:
+        return end()
+
+
+@contextlib.contextmanager
+def end_reader(settings: Settings, topic: Topic) -> Generator[Callable[[], int]]:
+    """Says the same whenever it is called, by one client."""
     consumer = Consumer({**settings.kafka, "group.id": "unused", "log_level": 0})
+    places = [TopicPartition(topic.name, partition) for partition in range(topic.partitions)]
+
+    def end() -> int:
+        try:
+            return sum(consumer.get_watermark_offsets(place, _TIMEOUT_S)[1] for place in places)
+        except KafkaException:
+            return 0
+
     try:
-        return sum(
-            consumer.get_watermark_offsets(TopicPartition(topic.name, partition), _TIMEOUT_S)[1]
-            for partition in range(topic.partitions)
-        )
-    except KafkaException:
-        return 0
+        yield end
     finally:
         consumer.close()
 

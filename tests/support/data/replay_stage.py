@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 60
 seeds = settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     # Of a seed nothing can be made simpler.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 import httpx2
 import psycopg
 
-from tests.support.data.log_reading import end_of
+from tests.support.data.log_reading import end_of, end_reader
 from tests.support.models.log_verdict import assert_as_logged
 from tests.support.models.verdict import assert_as_modelled, select
 from tests.support.servers.services import Services
@@ -128,7 +128,8 @@ class Rig:
 
     def wait_published(self, records: int) -> None:
         """Return once user-events holds so many records."""
-        _wait_exactly(lambda: self.published() >= records, f"{records} are published")
+        with end_reader(self.env.settings, self.env.settings.topics.user_events) as end:
+            _wait_exactly(lambda: end() >= records, f"{records} are published")
 
     def publish_in_part(self, records: int) -> None:
         """Let the publisher work in turns until there are so many; it is frozen on return.
@@ -136,10 +137,11 @@ class Rig:
         However slow the test itself is, most of a job of many more is still to come.
         """
         self.publisher.freeze()
-        while self.published() < records:
-            self.publisher.thaw()
-            time.sleep(_TURN_S)
-            self.publisher.freeze()
+        with end_reader(self.env.settings, self.env.settings.topics.user_events) as end:
+            while end() < records:
+                self.publisher.thaw()
+                time.sleep(_TURN_S)
+                self.publisher.freeze()
 
     def wait_projected(self, lines: int) -> None:
         """Return once so many lines have their outcome."""

@@ -291,6 +291,8 @@ def _try(client: ApiClient, upload: Upload, options: _ImportOptions) -> None:
 def _import(client: ApiClient, upload: Upload, options: _ImportOptions) -> None:
     answer = _sent(client, upload, options)
     job_id = str(answer["id"])
+    for note in answer.get("notes", ()):
+        click.echo(note, err=True)
     if not options.waits:
         if options.as_json:
             print_json(answer)

@@ -63,6 +63,7 @@ BODIES = [
     form(part(FILE_HEAD, CSV), part(FILE_HEAD, CSV)),
     form(part(FILE_HEAD, CSV)).replace(b"\r\n", b"\n"),
     b"--XbX--\r\n",
+    b"--XbX--\r\n--XbX--\r\n",
     b"nothing of the kind",
 ]
 

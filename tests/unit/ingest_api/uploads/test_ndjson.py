@@ -83,6 +83,7 @@ def test_custom_attributes_are_nested_as_exports_have_them() -> None:
     ("content", "line", "says"),
     [
         (b'{"a": 1}\n{"a": 1\n', 3, "Line 2 of the NDJSON file is no JSON: "),
+        (b'{"\x80": 1}\n', 2, "is no JSON"),
         (b"[1]\n", 2, "Line 1 of the NDJSON file is no JSON object."),
         (b"[" * 100_000, 2, "is no JSON"),
         (b'{"a": "' + b"x" * (2 << 20), 2, "is longer than 1048576 bytes"),
