@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import TopicPartition
-
 from processor.errors import RefusedToStartError
-from schemas.clients.errors import kafka_asked
-from schemas.clients.ranges import is_gone
+from schemas.clients.ranges import bounds_of, is_gone
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Message
@@ -23,9 +20,7 @@ def check_log_holds(consumer: Consumer, topic: str, partition: int, needed: rang
         KafkaUnreachableError: Kafka does not answer.
         RefusedToStartError: records were lost or removed.
     """
-    place = TopicPartition(topic, partition)
-    with kafka_asked(f"the ends of {topic}, partition {partition}"):
-        low, high = consumer.get_watermark_offsets(place, timeout=_WATERMARK_TIMEOUT_S)
+    low, high = bounds_of(consumer, topic, partition, ask_s=_WATERMARK_TIMEOUT_S)
     if low <= needed.start and needed.stop <= high:
         return
     code, way_out = (

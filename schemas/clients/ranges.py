@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Self
 
-    from confluent_kafka import Message
+    from confluent_kafka import Consumer, Message
 
 _ASK_S: Final = 10.0
 _QUIET_S: Final = 60.0
@@ -32,6 +32,23 @@ def is_gone(error: KafkaError) -> bool:
 def is_end(error: KafkaError) -> bool:
     """Return whether it is none, but says that a partition has been read to its end."""
     return error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001 - its public name
+
+
+def bounds_of(consumer: Consumer, topic: str, partition: int, *, ask_s: float) -> tuple[int, int]:
+    """Return the first offset of the partition, and the one after its last record.
+
+    Raises:
+        KafkaUnreachableError: Kafka does not answer, or there is no such partition.
+    """
+    with kafka_asked(f"the ends of {topic}, partition {partition}"):
+        try:
+            return consumer.get_watermark_offsets(TopicPartition(topic, partition), ask_s)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError._UNKNOWN_PARTITION:  # noqa: SLF001 - its public name
+                # librdkafka tells this from what it has once learnt, maybe of a broker that had
+                # just started, and would do so for minutes: so it looks again for the next time.
+                consumer.list_topics(topic, timeout=ask_s)
+            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +160,7 @@ class RangeReader:
         Raises:
             KafkaUnreachableError: Kafka does not answer.
         """
-        with kafka_asked(f"the ends of {topic}, partition {partition}"):
-            return self._consumer.get_watermark_offsets(
-                TopicPartition(topic, partition), self._ask_s
-            )
+        return bounds_of(self._consumer, topic, partition, ask_s=self._ask_s)
 
     def offsets_at(self, topic: str, partitions: Sequence[int], time_ms: int) -> list[int | None]:
         """Return by partition the first offset that is not older than the time; None where none is.

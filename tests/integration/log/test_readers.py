@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
+from confluent_kafka.admin import NewPartitions
 
 from ingest_api.errors import ReadTimeoutError
 from ingest_api.kafka.log_reader import LogRange, LogReader
 from ingest_api.kafka.topic_setup import ensure_topics
-from schemas.clients.kafka import make_producer
+from schemas.clients.errors import KafkaUnreachableError
+from schemas.clients.kafka import make_admin, make_producer
+from schemas.clients.ranges import RangeReader
 from schemas.clients.topic_follower import TopicFollower
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,3 +89,22 @@ def test_a_follower_has_caught_up_with_the_last_record(env: Ground) -> None:
         assert follower.has_caught_up
     finally:
         follower.close()
+
+
+def test_a_partition_that_a_client_does_not_know_is_looked_for_anew(env: Ground) -> None:
+    """Whatever it has once learnt of the topic, it is asked again for the next time."""
+    ensure_topics(env.settings)
+    kafka, topic = env.settings.kafka, env.settings.topics.user_events
+    with RangeReader(kafka, "test") as reader:
+
+        def is_found(partition: int) -> bool:
+            with contextlib.suppress(KafkaUnreachableError):
+                return reader.bounds(topic.name, partition) == (0, 0)
+            return False
+
+        wait_until(lambda: is_found(0), 30, saying="the topic is found")
+        assert not is_found(topic.partitions)
+        more = NewPartitions(topic.name, topic.partitions + 1)
+        admin = make_admin(kafka)
+        admin.create_partitions([more])[topic.name].result(60)
+        wait_until(lambda: is_found(topic.partitions), 60, saying="the partition is found")
