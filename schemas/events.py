@@ -278,7 +278,7 @@ class UndoQueued:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
-    """A full snapshot of a job; the higher ``version`` is the later.
+    """A full snapshot of a job; the higher ``version`` is the later, the last one's the highest.
 
     ``deleted``: how many users it removed from the audience; ``notes``: how many cells of its
     lines were not taken as they stood.

@@ -64,7 +64,7 @@ WHERE job_id = %(job_id)s AND partition = %(partition)s
 """
 _HOLD: LiteralString = """
 UPDATE {schema}.job
-SET version = version + 1, sealed_partitions = sealed_partitions + %(sealed)s,
+SET version = version + %(progress)s, sealed_partitions = sealed_partitions + %(sealed)s,
     started_at = LEAST(started_at, %(opened_at)s)
 WHERE job_id = %(job_id)s
 RETURNING sealed_partitions, mode
@@ -147,6 +147,7 @@ class JobChanges:
         self._counts: dict[tuple[int, int], Counts] = {}
         self._opened: dict[int, dict[str, Any]] = {}
         self._sealed: defaultdict[int, int] = defaultdict(int)
+        self._openings: Counter[int] = Counter()
 
     def open(self, cursor: psycopg.Cursor, opened: Opened, partition: int) -> None:
         """Note that the job began in a partition; of several the first makes its row.
@@ -155,6 +156,7 @@ class JobChanges:
             RecordRefusedError: it has begun there before, and has ended since.
         """
         job = opened.job
+        self._openings[job.job_id] += 1
         parameters = asdict(job) | {
             "partition": partition, "offset": opened.offset, "recorded_at": opened.recorded_at,
         }  # fmt: skip
@@ -197,6 +199,7 @@ class JobChanges:
         parameters = {
             "job_id": job_id,
             "sealed": self._sealed[job_id],
+            "progress": self._progress(job_id),
             "opened_at": None if opened is None else opened["recorded_at"],
             "is_reverted": is_reverted,
         }
@@ -209,6 +212,16 @@ class JobChanges:
         if ends_delsert:
             ends_delsert = cursor.execute(_IS_CANCELLED, {"job_id": job_id}).fetchone() is None
         return WrittenJob(job_id, is_whole=is_whole, ends_delsert=ends_delsert)
+
+    def _progress(self, job_id: int) -> int:
+        """Return by how much its version grows: the same in all, however its records come.
+
+        So its last status has the highest one, also where Postgres has lost what was committed and
+        an earlier status was sent before that.
+        """
+        counts = (each for (of, _), each in self._counts.items() if of == job_id)
+        lines = sum(sum(getattr(each, name) for name in COUNTS) for each in counts)
+        return self._openings[job_id] + lines + self._sealed[job_id]
 
     def status(self, cursor: psycopg.Cursor, job_id: int) -> JobStatus:
         """Return a snapshot of a job whose row this transaction holds."""

@@ -192,10 +192,8 @@ def _assert_replay_is_the_same(scene: Scene) -> None:
 
 
 def _job_rows(scene: Scene) -> list[Row]:
-    """The jobs as the log alone decides them: all but how often their rows were written."""
+    """The jobs as the log alone decides them, with the versions of their last statuses."""
     jobs = select(scene.env, f"SELECT * FROM {scene.schema}.job ORDER BY job_id")
-    for job in jobs:
-        del job["version"]
     partitions = f"SELECT * FROM {scene.schema}.job_partition ORDER BY job_id, partition"
     return jobs + select(scene.env, partitions)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.support.checkout import CHECKOUT
 
-_FOLDER = CHECKOUT / "tests" / "samples" / "fuzz"
+_FOLDER = CHECKOUT / "tests" / "support" / "fuzzing" / "kept"
 
 
 def kept_inputs(name: str) -> list[bytes]:
