@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import psutil
 import psycopg
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 _KAFKA: Final = "ROLLCALL_TEST_KAFKA"
 _DATABASE: Final = "ROLLCALL_TEST_DATABASE_URL"
 _POSTGRES: Final = ("fsync = off", "max_connections = 500")
+_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder with a random name is made in it
+_PLENTY_BYTES: Final = 16 << 30
+"""Twice what the whole suite has come to there, with its processes."""
 PARTITIONS = 3
 """Of user-events in tests: more than the workers of any test need, few enough to be made fast."""
 
@@ -104,10 +108,18 @@ def _containers() -> Generator[Surroundings]:
             yield Surroundings(kafka.get_bootstrap_server(), postgres.get_connection_url())
 
 
+def _memory() -> Path | None:
+    """A folder in memory, where there is plenty: files made and dropped by thousands cost less."""
+    if not _SHARED_MEMORY.is_dir():
+        return None
+    free = min(shutil.disk_usage(_SHARED_MEMORY).free, psutil.virtual_memory().available)
+    return _SHARED_MEMORY if free >= _PLENTY_BYTES else None
+
+
 @contextlib.contextmanager
 def own_servers() -> Generator[Surroundings]:
     """A broker and a database that nobody else uses, gone afterwards with all that they held."""
-    folder = Path(tempfile.mkdtemp(prefix="rollcall-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="rollcall-test-", dir=_memory()))
     folder.chmod(0o755)  # where we are root, Postgres runs as another user
     try:
         with LocalStack(folder) as stack:
