@@ -54,7 +54,11 @@ class EssentialThread(threading.Thread):
 
     def run(self) -> None:
         """Work; an error goes to :func:`threading.excepthook`."""
-        self._work()
+        work = self._work
+        # As Thread does: else what the work is bound to, a client perhaps, lives until the
+        # collector finds that it holds this thread.
+        del self._work
+        work()
         if not self.stopping.is_set():
             raise UnexpectedEndError("it has returned without having been told to stop")
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import subprocess
 import sys
+import weakref
 from typing import Any
 
 import pytest
 
-from schemas.runtime.essential import TASK_FAILED, essential_task
+from schemas.runtime.essential import TASK_FAILED, EssentialThread, essential_task
 from tests.support.checkout import CHECKOUT
 
 _PROCESS = """
@@ -101,3 +103,27 @@ def test_a_task_that_fails_is_told_to_the_loop() -> None:
     assert context["message"] == TASK_FAILED
     assert context["task"].get_name() == "failing"
     assert isinstance(context["exception"], ValueError)
+
+
+class _Owner:
+    """Holds a thread that runs a method of its own."""
+
+    def __init__(self) -> None:
+        self.thread = EssentialThread("owned", self._wait)
+
+    def _wait(self) -> None:
+        self.thread.stopping.wait(60)
+
+
+def test_who_owns_a_thread_that_has_ended_is_freed_at_once() -> None:
+    """Else each producer that is given up while Kafka is down keeps its own threads for long."""
+    owner = _Owner()
+    freed = weakref.ref(owner)
+    owner.thread.start()
+    owner.thread.stop(60)
+    gc.disable()
+    try:
+        del owner
+        assert freed() is None
+    finally:
+        gc.enable()
