@@ -147,7 +147,10 @@ class JobChanges:
         self._counts: dict[tuple[int, int], Counts] = {}
         self._opened: dict[int, dict[str, Any]] = {}
         self._sealed: defaultdict[int, int] = defaultdict(int)
-        self._openings: Counter[int] = Counter()
+        self._progress: Counter[int] = Counter()
+        """By how much the version of each job grows: openings, lines and seals, so in all by the
+        same however its records come.  Its last status has the highest version then, also where
+        Postgres has lost what was committed and an earlier status was sent before that."""
 
     def open(self, cursor: psycopg.Cursor, opened: Opened, partition: int) -> None:
         """Note that the job began in a partition; of several the first makes its row.
@@ -156,7 +159,7 @@ class JobChanges:
             RecordRefusedError: it has begun there before, and has ended since.
         """
         job = opened.job
-        self._openings[job.job_id] += 1
+        self._progress[job.job_id] += 1
         parameters = asdict(job) | {
             "partition": partition, "offset": opened.offset, "recorded_at": opened.recorded_at,
         }  # fmt: skip
@@ -173,6 +176,7 @@ class JobChanges:
         }  # fmt: skip
         cursor.execute(self._sql(_SEAL_PARTITION), parameters)
         self._sealed[sealed.seal.job_id] += 1
+        self._progress[sealed.seal.job_id] += 1
 
     def counts(self, job_id: int, partition: int) -> Counts:
         """Return the changes of the job's counts, to be added to."""
@@ -188,6 +192,7 @@ class JobChanges:
         for (job_id, partition), counts in self._counts.items():
             parameters = {"job_id": job_id, "partition": partition} | asdict(counts)
             cursor.execute(self._sql(_COUNT), parameters)
+            self._progress[job_id] += sum(getattr(counts, name) for name in COUNTS)
         touched = {job_id for job_id, _ in self._counts} | self._sealed.keys()
         return [self._write_job(cursor, job_id) for job_id in sorted(touched | self._opened.keys())]
 
@@ -199,7 +204,7 @@ class JobChanges:
         parameters = {
             "job_id": job_id,
             "sealed": self._sealed[job_id],
-            "progress": self._progress(job_id),
+            "progress": self._progress[job_id],
             "opened_at": None if opened is None else opened["recorded_at"],
             "is_reverted": is_reverted,
         }
@@ -212,16 +217,6 @@ class JobChanges:
         if ends_delsert:
             ends_delsert = cursor.execute(_IS_CANCELLED, {"job_id": job_id}).fetchone() is None
         return WrittenJob(job_id, is_whole=is_whole, ends_delsert=ends_delsert)
-
-    def _progress(self, job_id: int) -> int:
-        """Return by how much its version grows: the same in all, however its records come.
-
-        So its last status has the highest one, also where Postgres has lost what was committed and
-        an earlier status was sent before that.
-        """
-        counts = (each for (of, _), each in self._counts.items() if of == job_id)
-        lines = sum(sum(getattr(each, name) for name in COUNTS) for each in counts)
-        return self._openings[job_id] + lines + self._sealed[job_id]
 
     def status(self, cursor: psycopg.Cursor, job_id: int) -> JobStatus:
         """Return a snapshot of a job whose row this transaction holds."""
