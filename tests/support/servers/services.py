@@ -89,6 +89,11 @@ class Service:
 
     def group(self) -> list[int]:
         """Ids of the processes that it or its children have left running."""
+        # The number of a group is not given away while one of the group is there. So where its
+        # leader has ended and the number means a process again, that is somebody else's: each
+        # of Postgres' is the leader of a group.
+        if not self.is_running and psutil.pid_exists(self.pid):
+            return []
         return running_in(self.pid)
 
 
