@@ -21,15 +21,18 @@ from deploy.local_stack.kafka_jars import ensure_jars
 from deploy.local_stack.ports import HOST, free_ports, keep_or_choose_ports
 from deploy.local_stack.postgres import PostgresServer
 from tests.support.chaos.proxy import Proxies
-from tests.support.servers.surroundings import Surroundings, set_for_tests
+from tests.support.servers import tmpfs
+from tests.support.servers.surroundings import Surroundings, is_memory_plenty, set_for_tests
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Iterable, Mapping
 
     from tests.support.chaos.proxy import Proxy
 
 _READY_TIMEOUT_S: Final = 180
 _POSTGRES: Final = "Postgres"
+_DISK_BYTES: Final = 8 << 30
+"""Of each server: far more than a history comes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Cluster:
     surroundings: Surroundings
     servers: Mapping[str, KafkaServer | PostgresServer]
     proxies: Mapping[str, Proxy]
+    disks: Mapping[str, Path]
+    """Where each server's files are, if that can be made full."""
 
     @property
     def brokers(self) -> int:
@@ -53,10 +58,16 @@ def cluster(brokers: int) -> Generator[Cluster]:
     folder.chmod(0o755)  # where we are root, Postgres runs as another user
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        names = [*(f"broker {number}" for number in range(1, brokers + 1)), _POSTGRES]
+        disks = {name: folder / name.replace(" ", "-") for name in names}
+        for disk in disks.values():
+            disk.mkdir(mode=0o755)
+        can_be_full = _are_mounted(disks.values(), stack)
         proxies = stack.enter_context(Proxies())
         ports = free_ports(brokers + 1)
-        kafka = _brokers(folder, ports[:-1], proxies)
-        postgres = PostgresServer(folder / "postgres", folder / "postgres.log", os.environ)
+        kafka = _brokers([disks[name] for name in names[:-1]], ports[:-1], proxies)
+        log = folder / "postgres.log"
+        postgres = PostgresServer(disks[_POSTGRES] / "cluster", log, os.environ)
         stack.callback(shutil.rmtree, postgres.socket_dir, ignore_errors=True)
         for server in (*kafka, postgres):
             stack.callback(server.stop)
@@ -64,25 +75,33 @@ def cluster(brokers: int) -> Generator[Cluster]:
         proxies.add(_POSTGRES, ports[-1], f"{postgres.socket_dir}/.s.PGSQL.{POSTGRES_PORT}")
         bootstrap = ",".join(f"{HOST}:{port}" for port in ports[:-1])
         conninfo = make_conninfo(postgres.conninfo, host=HOST, port=ports[-1])
-        servers = {f"broker {number}": broker for number, broker in enumerate(kafka, 1)}
         yield Cluster(
             Surroundings(bootstrap, conninfo),
-            {**servers, _POSTGRES: postgres},
+            dict(zip(names, (*kafka, postgres), strict=True)),
             proxies.by_name,
+            disks if can_be_full else {},
         )
 
 
-def _brokers(folder: Path, advertised: list[int], proxies: Proxies) -> list[KafkaServer]:
+def _are_mounted(folders: Iterable[Path], stack: contextlib.ExitStack) -> bool:
+    """Whether each folder is a filesystem of its own, in memory."""
+    if not is_memory_plenty():
+        return False
+    try:
+        for folder in folders:
+            stack.enter_context(tmpfs.mounted(folder, _DISK_BYTES))
+    except tmpfs.CannotMountError:
+        return False
+    return True
+
+
+def _brokers(folders: list[Path], advertised: list[int], proxies: Proxies) -> list[KafkaServer]:
     jars, java = tuple(ensure_jars(Console(file=sys.stderr))), find_java()
-    folders = [folder / f"kafka-{number}" for number, _ in enumerate(advertised, 1)]
-    ports: list[list[int]] = []
-    for each in folders:
-        each.mkdir()
-        ports.append(keep_or_choose_ports(each / "ports.json", 2))
+    ports = [keep_or_choose_ports(folder / "ports.json", 2) for folder in folders]
     voters = ",".join(f"{number}@{HOST}:{port}" for number, (_, port) in enumerate(ports, 1))
     copies = str(len(advertised))
     made: list[KafkaServer] = []
-    for number, (each, port) in enumerate(zip(folders, advertised, strict=True), 1):
+    for number, (folder, port) in enumerate(zip(folders, advertised, strict=True), 1):
         proxies.add(f"broker {number}", port, ports[number - 1][0])
         properties = {
             "node.id": str(number),
@@ -92,7 +111,8 @@ def _brokers(folder: Path, advertised: list[int], proxies: Proxies) -> list[Kafk
             "offsets.topic.replication.factor": copies,
             "min.insync.replicas": str(max(1, len(advertised) - 1)),
         }
-        files = KafkaFiles(each, folder / f"kafka-{number}.log", java, jars)
+        # Its own messages are not on its disk, which may be full.
+        files = KafkaFiles(folder, folder.with_suffix(".log"), java, jars)
         made.append(KafkaServer(files, os.environ, properties))
     return made
 

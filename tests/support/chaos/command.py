@@ -115,6 +115,8 @@ class _Run:
         """Run histories until the time is over, on the same servers until one fails."""
         with contextlib.ExitStack() as stack:
             servers = stack.enter_context(cluster(self.brokers))
+            if not servers.disks:
+                self.console.log("no disk can be made full: that takes root and 16 GiB of memory")
             for plan in self._plans(time.monotonic() + 60 * minutes):
                 if not self._is_passed(servers, plan):
                     stack.close()  # they may be as broken as it left them
@@ -154,6 +156,7 @@ def _history(servers: Cluster, plan: _Plan, console: Console, total: Report) -> 
                 folder,
                 servers.servers,
                 servers.proxies,
+                servers.disks,
                 beside=_beside(servers, plan, folder, stack),
                 has_moves=True,
                 sorts=plan.sorts,

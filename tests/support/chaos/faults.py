@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Final
 from tests.support.chaos import clocks, failpoints
 from tests.support.chaos.crew import API, BUILDER, KINDS, NAMES, PROCESSOR, PUBLISHER
 from tests.support.chaos.proxy import FAULTS
-from tests.support.servers.breaking import frozen, restart
+from tests.support.servers.breaking import frozen, go_on, restart
+from tests.support.servers.tmpfs import full
 
 if TYPE_CHECKING:
     import random
@@ -31,15 +32,17 @@ if TYPE_CHECKING:
     from tests.support.chaos.proxy import Proxy
     from tests.support.chaos.report import Report
 
-SORTS: Final = ("processes", "failpoints", "clocks", "ways", "servers")
-"""What faults are of: a process at any moment or at a named point, its clock, a way, a server."""
+_OF_SERVERS: Final = ("servers", "disks")
+SORTS: Final = ("processes", "failpoints", "clocks", "ways", *_OF_SERVERS)
+"""What faults are of: a process at any moment or at a named point, its clock, a way to a server,
+the server itself, its disk."""
 _FREEZES_S: Final = (0.5, 2, 8)
 """The last is past the groups' session time-out."""
 _JUMPS_H: Final = (-30, -3, -0.1, 0.1, 3, 30)
 _REACHED_WITHIN_S: Final = 8.0
 _LOOK_S: Final = 0.02
 _STORM_S: Final = 60.0
-_SURROUNDINGS: Final = frozenset({"ways", "servers"})
+_SURROUNDINGS: Final = frozenset({"ways", *_OF_SERVERS})
 """Of every second storm they are no part: so that services come far enough to be hit anywhere."""
 _AT_FAILPOINTS_S: Final = 0.3
 """The longest between two faults of a thread that waits for a process to come to a failpoint."""
@@ -69,6 +72,7 @@ class Breaking:
     crew: Crew
     servers: Mapping[str, KafkaServer | PostgresServer]
     proxies: Mapping[str, Proxy]
+    disks: Mapping[str, Path]
     report: Report
     over: threading.Event
     deadline_s: float
@@ -97,10 +101,11 @@ class Breaking:
         ``wait`` returns when all has recovered.
         """
         storms = itertools.cycle([SORTS, [sort for sort in SORTS if sort not in _SURROUNDINGS]])
+        mine = [each for sort in _OF_SERVERS for each in self._faults_of(sort)]
         while not self.is_over:
             sorts = next(storms)
             with _held(fault for fault in others if fault.sort not in sorts):
-                self._storm(rng, breaks_servers="servers" in {*self.sorts} & {*sorts})
+                self._storm(rng, [fault for fault in mine if fault.sort in sorts])
             with _held(others):
                 self.report.mended()
                 wait()
@@ -111,35 +116,34 @@ class Breaking:
 
     def _alone(self, rng: random.Random) -> None:
         """Break one thing, of one sort as often as of another."""
-        faults = {sort: self._faults_of(sort) for sort in SORTS if sort in self.sorts}
-        rng.choice(rng.choice([each for each in faults.values() if each])).act(rng)
+        faults = [faults for sort in SORTS if (faults := self._faults_of(sort))]
+        if faults:
+            rng.choice(rng.choice(faults)).act(rng)
 
-    def _storm(self, rng: random.Random, *, breaks_servers: bool) -> None:
+    def _storm(self, rng: random.Random, faults: Sequence[Fault]) -> None:
         self.report.storm()
         end_s = min(time.monotonic() + _STORM_S, self.deadline_s)
         while time.monotonic() < end_s:
             time.sleep(min(rng.uniform(0.2, _RARELY * self.pause_s), end_s - time.monotonic()))
-            if breaks_servers and time.monotonic() < end_s:
-                self.break_server(rng)
+            if faults and time.monotonic() < end_s:
+                rng.choice(faults).act(rng)
 
     def others(self) -> list[Fault]:
         """What breaks processes and the ways to servers, each for a thread of its own."""
-        sorts = [sort for sort in SORTS if sort in self.sorts and sort != "servers"]
+        sorts = [sort for sort in SORTS if sort not in _OF_SERVERS]
         return [fault for sort in sorts for fault in self._faults_of(sort)]
 
     def _faults_of(self, sort: str) -> list[Fault]:
-        match sort:
-            case "processes":
-                return [Fault(sort, self.break_process, self.pause_s)]
-            case "failpoints":
-                at = [partial(self.break_at_failpoint, kind) for kind in KINDS]
-                return [Fault(sort, each, min(_AT_FAILPOINTS_S, self.pause_s)) for each in at]
-            case "clocks":
-                return [Fault(sort, self.break_clock, self.pause_s)]
-            case "ways":
-                return [Fault(sort, self.break_way, self.pause_s)] if self.proxies else []
-            case _:
-                return [Fault(sort, self.break_server, self.pause_s)]
+        acts: Mapping[str, list[Callable[[random.Random], None]]] = {
+            "processes": [self.break_process],
+            "failpoints": [partial(self.break_at_failpoint, kind) for kind in KINDS],
+            "clocks": [self.break_clock],
+            "ways": [self.break_way] if self.proxies else [],
+            "servers": [self.break_server] if self.servers else [],
+            "disks": [self.fill_disk] if self.disks else [],
+        }
+        pause_s = self.pause_s if sort != "failpoints" else min(_AT_FAILPOINTS_S, self.pause_s)
+        return [Fault(sort, act, pause_s) for act in acts[sort] if sort in self.sorts]
 
     def break_process(self, rng: random.Random) -> None:
         """Kill, freeze or stop a process, or stop all of a kind one after another."""
@@ -204,6 +208,14 @@ class Breaking:
         else:
             with frozen(server.child.pid):
                 time.sleep(rng.choice(_FREEZES_S))
+
+    def fill_disk(self, rng: random.Random) -> None:
+        """Let a server have no room on its disk for a while; belongs to the same thread."""
+        name, disk = rng.choice(list(self.disks.items()))
+        self.report.begin(f"{name.partition(' ')[0]}'s disk full")
+        with full(disk):
+            time.sleep(rng.choice(_FREEZES_S))
+        go_on(self.servers[name])
 
     def break_way(self, rng: random.Random) -> None:
         """Break the way to one server for a while."""

@@ -105,6 +105,8 @@ class Chaos:
     servers: Mapping[str, KafkaServer | PostgresServer]
     proxies: Mapping[str, Proxy] = field(default_factory=dict[str, "Proxy"])
     """The ways to the servers that may be broken."""
+    disks: Mapping[str, Path] = field(default_factory=dict[str, "Path"])
+    """The servers' disks that may be full."""
     size: Size = WHOLE
     beside: Sequence[Beside] = ()
     has_moves: bool = False
@@ -155,6 +157,7 @@ class Chaos:
             crew,
             self.servers,
             self.proxies,
+            self.disks,
             report=report,
             over=scene.over,
             deadline_s=end_s,

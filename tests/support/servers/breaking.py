@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from deploy.local_stack.postgres import PostgresError, PostgresServer
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from deploy.local_stack.kafka import KafkaServer
-    from deploy.local_stack.postgres import PostgresServer
 
 _START_TIMEOUT_S: Final = 180
 
@@ -47,6 +48,17 @@ def killed(server: KafkaServer | PostgresServer) -> Generator[None]:
         yield
     finally:
         restart(server)
+
+
+def go_on(server: KafkaServer | PostgresServer) -> None:
+    """Let it answer again, now that its disk has room; Kafka ends at a full one, sooner or later.
+
+    Postgres may end, too, where it has no room to recover.
+    """
+    if isinstance(server, PostgresServer):
+        with contextlib.suppress(PostgresError):
+            return server.wait_ready(_START_TIMEOUT_S)
+    return restart(server)
 
 
 def restart(server: KafkaServer | PostgresServer) -> None:

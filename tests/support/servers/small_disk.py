@@ -14,7 +14,6 @@ import contextlib
 import os
 import secrets
 import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,13 +25,14 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from deploy.local_stack.postgres import server_user
+from tests.support.servers import tmpfs
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from tests.support.servers.surroundings import Ground
 
-_SIZE_MB = 256
+_SIZE_BYTES = 256 << 20
 _MOST_BYTES = 2 << 30
 """What is filled to the last byte by mistake does no harm."""
 
@@ -115,34 +115,12 @@ def _filesystem() -> Generator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="rollcall-small-", dir="/tmp"))
     folder.chmod(0o755)
     try:
-        _mount(folder)
-        try:
+        with tmpfs.mounted(folder, _SIZE_BYTES):
             yield folder
-        finally:
-            subprocess.run([_program("umount"), "--lazy", str(folder)], check=True)
-    finally:
-        folder.rmdir()
-
-
-def _program(name: str) -> str:
-    return shutil.which(name) or name
-
-
-def _mount(folder: Path) -> None:
-    command = [
-        _program("mount"),
-        "-t",
-        "tmpfs",
-        "-o",
-        f"size={_SIZE_MB}m,mode=755",
-        "tmpfs",
-        str(folder),
-    ]
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        why = getattr(error, "stderr", "") or str(error)
+    except tmpfs.CannotMountError as error:
         pytest.skip(
-            f"no small disk can be mounted here ({why.strip()}):"
+            f"no small disk can be mounted here ({error}):"
             " set ROLLCALL_TEST_SMALL_DISK to a folder on one"
         )
+    finally:
+        folder.rmdir()

@@ -108,18 +108,19 @@ def _containers() -> Generator[Surroundings]:
             yield Surroundings(kafka.get_bootstrap_server(), postgres.get_connection_url())
 
 
-def _memory() -> Path | None:
-    """A folder in memory, where there is plenty: files made and dropped by thousands cost less."""
+def is_memory_plenty() -> bool:
+    """Whether servers' files may be in memory: those made and dropped by thousands cost less."""
     if not _SHARED_MEMORY.is_dir():
-        return None
+        return False
     free = min(shutil.disk_usage(_SHARED_MEMORY).free, psutil.virtual_memory().available)
-    return _SHARED_MEMORY if free >= _PLENTY_BYTES else None
+    return free >= _PLENTY_BYTES
 
 
 @contextlib.contextmanager
 def own_servers() -> Generator[Surroundings]:
     """A broker and a database that nobody else uses, gone afterwards with all that they held."""
-    folder = Path(tempfile.mkdtemp(prefix="rollcall-test-", dir=_memory()))
+    where = _SHARED_MEMORY if is_memory_plenty() else None
+    folder = Path(tempfile.mkdtemp(prefix="rollcall-test-", dir=where))
     folder.chmod(0o755)  # where we are root, Postgres runs as another user
     try:
         with LocalStack(folder) as stack:
