@@ -17,6 +17,7 @@ from hypothesis import settings
 from deploy.local_stack import kafka_jars, postgres
 from tests.support.scheduling import FewServers
 from tests.support.servers.busy_loops import busy_loops
+from tests.support.servers.java_cache import java_cache
 from tests.support.servers.registry_server import registry_server
 from tests.support.servers.rig import Rig
 from tests.support.servers.services import Services
@@ -100,6 +101,7 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
         return
     stack = ExitStack()
     config.add_cleanup(stack.close)
+    stack.enter_context(java_cache())
     stack.enter_context(shared_surroundings())
 
 

@@ -18,7 +18,7 @@ STOP_TIMEOUT_S = 15
 
 _CLUSTER_ID = "Um9sbGNhbGwtbG9jYWwtMQ"  # any 16 bytes; these are "Rollcall-local-1"
 
-_JVM_OPTIONS = (
+JVM_OPTIONS = (
     # 512 MB is twice what a broker under full load of one machine came to use.
     "-Xmx512m",
     # On two cores the broker is ready in 2.7 s with these and in 4.0 s without, and takes as
@@ -209,7 +209,7 @@ class KafkaServer:
         logging.write_text(_LOGGING.format(log=self._files.log_path))
         class_path = os.pathsep.join(str(jar) for jar in self._files.jars)
         logging_option = f"-Dlog4j2.configurationFile={logging.as_uri()}"
-        command = [str(self._files.java), *_JVM_OPTIONS, logging_option, "-cp", class_path]
+        command = [str(self._files.java), *JVM_OPTIONS, logging_option, "-cp", class_path]
         return Child(
             ChildSpec(
                 name="kafka",

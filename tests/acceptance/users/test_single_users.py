@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -283,12 +284,14 @@ def test_a_write_that_kafka_does_not_confirm_is_in_doubt_until_it_is_retried(
     rig: Rig, stack: LocalStack
 ) -> None:
     """503 says so; the retry with its key finds or makes the one user."""
-    added(rig.client, ANA)
     bob = ANA | {"email": "bob@example.org"}
+    numbers = itertools.count()
 
     def is_in_doubt() -> bool:
-        """False where the freeze came before the record was sent, so that nothing was kept."""
+        """Kafka was heard of so lately that the record is sent; else False: nothing was kept."""
         rig.wait_ready()
+        ana = ANA | {"email": f"ana-{next(numbers)}@example.org"}
+        wait_until(lambda: accepted(create(rig.client, ana)), 60)
         with frozen(stack.kafka.child.pid):
             answer = create(rig.client, bob, "bob")
         assert answer.status_code == 503

@@ -22,6 +22,7 @@ from tests.support.chaos.faults import SORTS
 from tests.support.chaos.history import SMALL, Chaos
 from tests.support.chaos.moves import MovedLog
 from tests.support.chaos.report import Report
+from tests.support.servers.java_cache import java_cache
 from tests.support.servers.surroundings import ground
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ def chaos(
     console.log(f"seed {total.seed}")
     run = _Run(brokers, only or SORTS, total, console, shrinks=shrink)
     try:
-        run.last(minutes)
+        with java_cache():
+            run.last(minutes)
     finally:  # what there is so far, too, where somebody stops it
         console.log(total.summary())
         if as_json:
@@ -184,7 +186,7 @@ def _beside(
     for each in folders:
         each.mkdir()
     first, *others = ((_ground(servers, stack), each) for each in folders)
-    small = Chaos(*first, {}, size=SMALL, has_moves=True, sorts=sorts)
+    small = Chaos(*first, {}, size=SMALL, sorts=sorts)
     return [small, *(MovedLog(*each) for each in others)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -47,8 +48,6 @@ if TYPE_CHECKING:
     from tests.support.models.log_model import LogModel
     from tests.support.servers.surroundings import Ground
 
-_LOOK_S: Final = 0.2
-
 
 @dataclass(frozen=True, slots=True)
 class Size:
@@ -60,8 +59,6 @@ class Size:
     """How each is made, and the longest pause between two of its acts."""
     most_rows: int
     """Of a file."""
-    kills: int
-    """So often each command that moves the log is killed before it completes."""
 
 
 WHOLE: Final = Size(
@@ -74,7 +71,6 @@ WHOLE: Final = Size(
         (lambda: rebuild, 2.0),
     ],
     most_rows=3000,
-    kills=1,
 )
 SMALL: Final = Size(
     {API: 1, PUBLISHER: 1, PROCESSOR: 2, BUILDER: 1},
@@ -84,15 +80,14 @@ SMALL: Final = Size(
         (lambda: rebuild, 0.3),
     ],
     most_rows=30,
-    kills=5,
 )
 
 
 class Beside(Protocol):
     """A smaller history on servers that are shared with another."""
 
-    def run_beside(self, report: Report, duration_s: float, calm: Calm) -> None:
-        """Run it to its end, which comes soon after that of the other."""
+    def run_beside(self, report: Report, calm: Calm) -> None:
+        """Run it until the other is judged, and to its own end."""
         ...
 
 
@@ -121,11 +116,14 @@ class Chaos:
 
         Live tables, tables built anew, the model and what clients saw must agree.
         """
-        with _run_beside(self.beside, report, duration_s) as calm:
-            self.run_beside(report, duration_s, calm)
+        with _run_beside(self.beside, report) as calm:
+            self._run(report, duration_s, calm)
 
-    def run_beside(self, report: Report, duration_s: float, calm: Calm) -> None:
-        """The same, on servers that are shared with others."""
+    def run_beside(self, report: Report, calm: Calm) -> None:
+        """The same, on servers that another history breaks, until that is judged."""
+        self._run(report, math.inf, calm)
+
+    def _run(self, report: Report, duration_s: float, calm: Calm) -> None:
         crew = Crew(self.env.environ, self.folder, self.size.counts)
         try:
             self._wait_ready(crew)
@@ -159,7 +157,7 @@ class Chaos:
             self.proxies,
             self.disks,
             report=report,
-            over=scene.over,
+            over=scene.over if self.servers else calm.is_judged,
             deadline_s=end_s,
             pause_s=self.pause_s,
             sorts=self.sorts,
@@ -180,8 +178,11 @@ class Chaos:
                 if self.servers:
                     breaking.break_servers(_chance(report, "servers"), faults, wait)
                 else:
-                    _wait_calm(report, breaking, calm)
-                    wait()
+                    report.storm()
+                    calm.is_judged.wait()
+                    report.mended()
+                    if not calm.is_given_up.is_set():
+                        wait()
             finally:
                 scene.over.set()
             for each in working:
@@ -202,11 +203,11 @@ class Chaos:
         _count(scene, model)
         if self.has_moves:
             rng = _chance(scene.report, "moves")
-            Moves(self.env, crew, scene.report, rng, self.size.kills).run()
+            Moves(self.env, crew, scene.report, rng, kills=1).run()
 
 
 @contextlib.contextmanager
-def _run_beside(beside: Sequence[Beside], report: Report, duration_s: float) -> Generator[Calm]:
+def _run_beside(beside: Sequence[Beside], report: Report) -> Generator[Calm]:
     """Smaller histories are run meanwhile; what happened in them is added to the report.
 
     Raises:
@@ -220,7 +221,7 @@ def _run_beside(beside: Sequence[Beside], report: Report, duration_s: float) -> 
     with ThreadPoolExecutor(len(beside) or 1) as pool:
         try:
             running = [
-                pool.submit(each.run_beside, its, duration_s, calm)
+                pool.submit(each.run_beside, its, calm)
                 for each, its in zip(beside, reports, strict=True)
             ]
             yield calm
@@ -234,15 +235,6 @@ def _run_beside(beside: Sequence[Beside], report: Report, duration_s: float) -> 
         finally:
             calm.is_there.set()
             calm.is_judged.set()
-
-
-def _wait_calm(report: Report, breaking: Breaking, calm: Calm) -> None:
-    """Processes alone are broken, until it is over; then wait until the servers are whole, too."""
-    report.storm()
-    while not breaking.is_over and not calm.is_given_up.is_set():
-        time.sleep(_LOOK_S)
-    calm.wait()
-    report.mended()
 
 
 def _wait_recovered(report: Report, crew: Crew, working: Sequence[Future[None]]) -> None:

@@ -159,7 +159,7 @@ class MovedLog:
     env: Ground
     folder: Path
 
-    def run_beside(self, report: Report, duration_s: float, calm: Calm) -> None:  # noqa: ARG002 - as long as the other
+    def run_beside(self, report: Report, calm: Calm) -> None:
         """Import something, then move it until the other history is judged."""
         rng = random.Random(f"moves {report.seed}")
         crew = Crew(self.env.environ, self.folder, _COUNTS)
