@@ -75,5 +75,9 @@ typescript:
 airflow:
     .ci/airflow
 
+# All that a change has to pass beside the tests, side by side.
+[parallel]
+checks: gates floors monitoring packages typescript airflow
+
 # All that a change has to pass.
-ci: gates floors monitoring packages typescript airflow test
+ci: checks test

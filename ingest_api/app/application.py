@@ -195,12 +195,23 @@ def make_parts(settings: ApiSettings) -> Parts:
     )
 
 
+class _Routes(Blueprint):
+    """Routes whose errors are answered by the application's handlers.
+
+    Sanic would read each handler's source as the process starts, to learn how it answers errors.
+    """
+
+    def route(self, *args: Any, **kwargs: Any) -> Any:
+        """Add a route, as Sanic does."""
+        return super().route(*args, **kwargs | {"error_format": "json"})
+
+
 def make_application(parts: Parts) -> Sanic[Any, Any]:
     """Return the Sanic application with all routes."""
     app: Sanic[Any, Any] = Sanic("rollcall", configure_logging=False)
     app.config.MOTD = False
     app.config.FALLBACK_ERROR_FORMAT = "json"
-    api = Blueprint("api", url_prefix=BASE_PATH)
+    api = _Routes("api", url_prefix=BASE_PATH)
     _add_routes_of_imports(api, parts)
     parts.user_writes.add_routes(api)
     parts.producers.add_routes(api)
@@ -213,7 +224,7 @@ def make_application(parts: Parts) -> Sanic[Any, Any]:
     add_audit_routes(api, AuditLog(parts.database))
     add_notice_routes(api, parts)
     add_session_routes(api, parts.authenticator, parts.settings.auth.forwarded_secret)
-    public = Blueprint("public")
+    public = _Routes("public")
     add_health_routes(public, parts.readiness)
     add_metrics_route(public)
     add_description_routes(public, parts.settings.shared)

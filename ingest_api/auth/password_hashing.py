@@ -8,6 +8,7 @@ Its threads give way to the one that answers requests, so a flood of logins slow
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import os
 import secrets
@@ -43,8 +44,8 @@ class PasswordHashing:
         )
         self._most_waiting = most_waiting
         self._waiting: Counter[str] = Counter()
-        self.dummy_hash: Final = hash_password(secrets.token_hex(16))
-        """Of a password that nobody knows: a name without an account costs the same work."""
+        self.dummy_hash: Final = _hash_of_no_password()
+        """A name without an account costs the same work by it."""
 
     async def is_right(self, hashed: str, password: str, address: str) -> bool:
         """Return whether the hash is the password's; ``address`` is the client's.
@@ -92,6 +93,16 @@ def _give_way() -> None:
 def hash_password(password: str) -> str:
     """Return a new hash of the password; it takes some hundredths of a second."""
     return _HASHER.hash(password)
+
+
+def _hash_of_no_password() -> str:
+    """Return what looks like a hash and is random: to check it takes as long as a real one."""
+    salt, digest = (
+        base64.b64encode(secrets.token_bytes(length)).decode().rstrip("=")
+        for length in (_HASHER.salt_len, _HASHER.hash_len)
+    )
+    costs = f"m={_HASHER.memory_cost},t={_HASHER.time_cost},p={_HASHER.parallelism}"
+    return f"$argon2id$v=19${costs}${salt}${digest}"
 
 
 def _is_right(hashed: str, password: str) -> bool:

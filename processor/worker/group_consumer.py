@@ -54,7 +54,8 @@ _COMMIT_AGAIN_S: Final = 10.0
 _LOOK_EVERY_S: Final = 2.0
 _MUST_POLL_S: Final = LONGEST_POLL_S / 4
 _PROPERTIES: Final[dict[str, Any]] = MEMBER | {
-    "fetch.wait.max.ms": 100,
+    # So long a partition that was given or resumed may wait for its first records.
+    "fetch.wait.max.ms": 250,
     "queued.max.messages.kbytes": 32_768,
 }
 

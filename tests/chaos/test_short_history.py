@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 def test_a_history_of_jobs_and_faults_comes_to_the_model(
     env: Ground, stack: LocalStack, tmp_path: Path, seed: str
 ) -> None:
-    """As `./rollcall chaos`, for three quarters of a minute."""
+    """As `./rollcall chaos`, for two minutes."""
     servers = {"Kafka": stack.kafka, "Postgres": stack.postgres}
     report = Report(seed)
-    Chaos(env, tmp_path, servers).run(report, 45)
+    Chaos(env, tmp_path, servers).run(report, 120)
     sys.stdout.write("\n".join([*report.events, report.as_json()]))
     assert report.jobs > 0
     assert report.others > 0
