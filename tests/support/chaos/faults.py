@@ -46,6 +46,8 @@ _SURROUNDINGS: Final = frozenset({"ways", *_OF_SERVERS})
 """Of every second storm they are no part: so that services come far enough to be hit anywhere."""
 _AT_FAILPOINTS_S: Final = 0.3
 """The longest between two faults of a thread that waits for a process to come to a failpoint."""
+_AHEAD: Final = 10
+"""A point may be hit so much more often than the one that is hit least often."""
 _RARELY: Final = 4
 """So many times the usual pause is between faults of the servers, at which everything waits."""
 _WEIGHTS: Final[Mapping[str, int]] = {API: 1, PUBLISHER: 3, PROCESSOR: 4, BUILDER: 2}
@@ -170,10 +172,15 @@ class Breaking:
     def break_at_failpoint(self, kind: str, rng: random.Random) -> None:
         """Let the first process of a kind that comes to a point hit least often die or stop there.
 
-        They take turns in arriving: all that were hit least often are armed together.
+        They take turns in arriving: all that were hit least often are armed together. A kind all
+        of whose points were hit far more often than another's is left alone, so that it goes on.
         """
+        every = [name for each in KINDS for name in failpoints.names(each)]
+        behind = {*self.report.least_hit(every, spread=_AHEAD)}
+        names = behind.intersection(self.report.least_hit(failpoints.names(kind)))
+        if not names:
+            return
         number = rng.choice([*itertools.repeat(signal.SIGKILL, 4), signal.SIGSTOP])
-        names = self.report.least_hit(failpoints.names(kind))
         for name, pid in reached(self.crew.folder, names, number):
             if post := self.crew.post_of(kind, pid):
                 self._broken_at(name, post, pid, number, rng.choice(_FREEZES_S))
