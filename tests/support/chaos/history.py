@@ -132,7 +132,7 @@ class Chaos:
             )
             self._break(crew, scene, duration_s, calm)
             if not calm.is_given_up.is_set():
-                self._judge(crew, scene)
+                self._judge(crew, scene, calm)
         finally:
             crew.close()
             report.write(self.folder)
@@ -191,7 +191,7 @@ class Chaos:
         others.close()
         self._wait_ready(crew)
 
-    def _judge(self, crew: Crew, scene: Scene) -> None:
+    def _judge(self, crew: Crew, scene: Scene, calm: Calm) -> None:
         model = assert_as_logged(self.env, scene.files)
         crew.assert_running()
         wait_until(
@@ -201,6 +201,7 @@ class Chaos:
         assert set(scene.answered) == {job.job_id for job in accepted_jobs(self.env.settings)}
         scene.seen.assert_kept()
         _count(scene, model)
+        calm.is_judged.set()
         if self.has_moves:
             rng = _chance(scene.report, "moves")
             Moves(self.env, crew, scene.report, rng, kills=1).run()
@@ -225,7 +226,6 @@ def _run_beside(beside: Sequence[Beside], report: Report) -> Generator[Calm]:
                 for each, its in zip(beside, reports, strict=True)
             ]
             yield calm
-            calm.is_judged.set()
             for each, its in zip(running, reports, strict=True):
                 each.result()
                 report.add(its)
