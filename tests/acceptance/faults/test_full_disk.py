@@ -19,10 +19,10 @@ from tests.support.clients.client import BASE
 from tests.support.clients.projections import active, instance, request, wait_built
 from tests.support.clients.shell import Shell
 from tests.support.data.files import tidy_csv
+from tests.support.disks.small_disk import database_on, small_disk
 from tests.support.models.verdict import select
 from tests.support.servers.rig import Rig
 from tests.support.servers.services import Services
-from tests.support.servers.small_disk import database_on, small_disk
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.clients.client import Json
-    from tests.support.servers.small_disk import SmallDisk
+    from tests.support.disks.small_disk import SmallDisk
     from tests.support.servers.surroundings import Ground
 
 pytestmark = pytest.mark.usefixtures("stack")

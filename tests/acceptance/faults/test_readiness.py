@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.disks.small_disk import small_disk
 from tests.support.servers.breaking import frozen
 from tests.support.servers.services import Services
-from tests.support.servers.small_disk import small_disk
 from tests.support.servers.surroundings import ground
 from tests.support.waiting import wait_until
 

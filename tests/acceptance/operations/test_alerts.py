@@ -34,11 +34,11 @@ from tests.support.clients.other_producers import row_of
 from tests.support.clients.projections import request, wait_built
 from tests.support.dashboard import ROWS
 from tests.support.data.files import tidy_csv
+from tests.support.disks.small_disk import small_disk
 from tests.support.monitoring import alert_names
 from tests.support.servers.breaking import frozen
 from tests.support.servers.prometheus import Prometheus
 from tests.support.servers.rig import Rig
-from tests.support.servers.small_disk import small_disk
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from deploy.local_stack.kafka_jars import ensure_jars
 from deploy.local_stack.ports import HOST, free_ports, keep_or_choose_ports
 from deploy.local_stack.postgres import PostgresServer
 from tests.support.chaos.proxy import Proxies
-from tests.support.servers import tmpfs
+from tests.support.disks import tmpfs
 from tests.support.servers.surroundings import Surroundings, is_memory_plenty, set_for_tests
 
 if TYPE_CHECKING:

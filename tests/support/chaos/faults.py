@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Final
 from tests.support.chaos import clocks, failpoints
 from tests.support.chaos.crew import API, BUILDER, KINDS, NAMES, PROCESSOR, PUBLISHER
 from tests.support.chaos.proxy import FAULTS
+from tests.support.disks.tmpfs import full
 from tests.support.servers.breaking import frozen, go_on, restart
-from tests.support.servers.tmpfs import full
 
 if TYPE_CHECKING:
     import random

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.support.servers import tmpfs
+from tests.support.disks import tmpfs
 
 if TYPE_CHECKING:
     from pathlib import Path

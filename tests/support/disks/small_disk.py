@@ -25,7 +25,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from deploy.local_stack.postgres import server_user
-from tests.support.servers import tmpfs
+from tests.support.disks import tmpfs
 
 if TYPE_CHECKING:
     from collections.abc import Generator
