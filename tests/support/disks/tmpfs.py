@@ -7,11 +7,13 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING, Final
 
+from tests.support.waiting import wait_until
+
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-_TRIES: Final = 20
+_TIMEOUT_S: Final = 60
 
 
 class CannotMountError(Exception):
@@ -37,24 +39,21 @@ def full(folder: Path) -> Generator[None]:
     """Nothing more can be written there: the filesystem is made as small as what it holds.
 
     Raises:
-        CannotMountError: it holds more each time that it is made smaller.
+        TimeoutError: it holds more each time that it is made smaller.
     """
+
+    def is_full() -> bool:
+        with contextlib.suppress(CannotMountError):  # somebody has written in between
+            _mount(f"remount,size={shutil.disk_usage(folder).used}", folder)
+            return True
+        return False
+
     size_bytes = shutil.disk_usage(folder).total
-    _make_full(folder)
+    wait_until(is_full, _TIMEOUT_S, saying=f"{folder} is full")
     try:
         yield
     finally:
         _mount(f"remount,size={size_bytes}", folder)
-
-
-def _make_full(folder: Path) -> None:
-    for tries_left in reversed(range(_TRIES)):
-        try:
-            return _mount(f"remount,size={shutil.disk_usage(folder).used}", folder)
-        except CannotMountError:  # somebody has written in between
-            if not tries_left:
-                raise
-    return None
 
 
 def _mount(options: str, folder: Path) -> None:
