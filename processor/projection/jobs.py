@@ -148,9 +148,10 @@ class JobChanges:
         self._opened: dict[int, dict[str, Any]] = {}
         self._sealed: defaultdict[int, int] = defaultdict(int)
         self._progress: Counter[int] = Counter()
-        """By how much the version of each job grows: openings, lines and seals, so in all by the
-        same however its records come.  Its last status has the highest version then, also where
-        Postgres has lost what was committed and an earlier status was sent before that."""
+        """By how much the version of each job that is changed grows: openings, lines and seals, so
+        in all by the same however its records come. Its last status has the highest version then,
+        also where Postgres has lost what was committed and an earlier status was sent before
+        that."""
 
     def open(self, cursor: psycopg.Cursor, opened: Opened, partition: int) -> None:
         """Note that the job began in a partition; of several the first makes its row.
@@ -159,13 +160,13 @@ class JobChanges:
             RecordRefusedError: it has begun there before, and has ended since.
         """
         job = opened.job
-        self._progress[job.job_id] += 1
         parameters = asdict(job) | {
             "partition": partition, "offset": opened.offset, "recorded_at": opened.recorded_at,
         }  # fmt: skip
         if not cursor.execute(self._sql(_OPEN_PARTITION), parameters).rowcount:
             refusal = repeated_job(opened, partition)
             raise RecordRefusedError(opened.offset, refusal.code, refusal.reason)
+        self._progress[job.job_id] += 1
         others = self._opened.get(job.job_id, parameters)
         self._opened[job.job_id] = min(parameters, others, key=itemgetter("recorded_at"))
 
@@ -193,8 +194,7 @@ class JobChanges:
             parameters = {"job_id": job_id, "partition": partition} | asdict(counts)
             cursor.execute(self._sql(_COUNT), parameters)
             self._progress[job_id] += sum(getattr(counts, name) for name in COUNTS)
-        touched = {job_id for job_id, _ in self._counts} | self._sealed.keys()
-        return [self._write_job(cursor, job_id) for job_id in sorted(touched | self._opened.keys())]
+        return [self._write_job(cursor, job_id) for job_id in sorted(self._progress)]
 
     def _write_job(self, cursor: psycopg.Cursor, job_id: int) -> WrittenJob:
         is_reverted = job_id in self._reverted
