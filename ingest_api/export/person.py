@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, LiteralString
 
 from ingest_api.attributes.queries import select_attributes
-from ingest_api.errors import UnknownUserError
+from ingest_api.errors import UnknownUserError, invalid_parameter
 from ingest_api.jobs import views
 from ingest_api.openapi.response_types import Person, PersonRejection
 from ingest_api.users.filters import UserFilter
@@ -35,12 +35,24 @@ ORDER BY job_id, record_number OFFSET %(at_once)s LIMIT 1
 """
 # What a line held before it was cut off, or spelt otherwise, is not found.
 SELECT_REJECTED: Final[LiteralString] = """
-SELECT job_id, line, "column", code, reason, raw FROM public.rejections
-WHERE (job_id, record_number) > (%(job_id)s, %(record_number)s)
-  AND (job_id, record_number) <= (%(last_job_id)s, %(last_record_number)s)
-  AND strpos(lower(raw), lower(%(key)s)) > 0
+SELECT job_id, line, "column", code, reason, raw, bytes
+FROM (
+    SELECT job_id, record_number, line, "column", code, reason, raw,
+           sum(octet_length(raw)) OVER (ORDER BY job_id, record_number) AS bytes
+    FROM public.rejections
+    WHERE (job_id, record_number) > (%(job_id)s, %(record_number)s)
+      AND (job_id, record_number) <= (%(last_job_id)s, %(last_record_number)s)
+      AND strpos(lower(raw), lower(%(key)s)) > 0
+) AS holding
+WHERE bytes - octet_length(raw) <= %(most_bytes)s
 ORDER BY job_id, record_number
 """
+_MOST_BYTES: Final = 4_000_000
+"""Of rejected lines in one answer: tens of thousands; a part of a key may be in millions."""
+_TOO_MANY: Final = (
+    "More than {} bytes of rejected lines hold this text: give the whole key of one person, or look"
+    " for it in the error files of jobs."
+)
 _BEGIN: Final = {"job_id": 0, "record_number": 0}
 _END: Final = {"job_id": 2**63 - 1, "record_number": 2**31 - 1}
 
@@ -60,7 +72,7 @@ class PersonReader:
         """Return what is stored of the person with this reconciliation key.
 
         Raises:
-            InvalidRequestError: nothing is, or it can be no key.
+            InvalidRequestError: nothing is, or it can be no key, or too many lines hold it.
             UnavailableError: the history was not read in time.
         """
         defined = await select_attributes(self._database)
@@ -100,18 +112,31 @@ class PersonReader:
 
 
 async def select_rejected(
-    database: Database, key: str, *, at_once: int = _AT_ONCE
+    database: Database, key: str, *, at_once: int = _AT_ONCE, most_bytes: int = _MOST_BYTES
 ) -> list[PersonRejection]:
-    """Return the rejected lines that hold this text, searched in ranges of the primary key."""
+    """Return the rejected lines that hold this text, searched in ranges of the primary key.
+
+    Raises:
+        InvalidRequestError: they come to more than so many bytes.
+    """
     found: list[PersonRejection] = []
+    left = most_bytes
     after = _BEGIN
     while after != _END:
         ends = await database.select_projected(SELECT_END, {**after, "at_once": at_once - 1})
         last = ends[0] if ends else _END
         rows = await database.select_projected(
             SELECT_REJECTED,
-            {**after, "key": key, **{f"last_{name}": value for name, value in last.items()}},
+            {
+                **after,
+                **{f"last_{name}": value for name, value in last.items()},
+                "key": key,
+                "most_bytes": left,
+            },
         )
+        left -= rows[-1]["bytes"] if rows else 0
+        if left < 0:
+            raise invalid_parameter("key", _TOO_MANY.format(most_bytes))
         found += [
             PersonRejection(
                 job_id=str(row["job_id"]),

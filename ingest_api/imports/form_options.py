@@ -22,14 +22,24 @@ class FormOptions:
         self._in_head = in_head
         self._find_preset = find_preset
         self._presets: dict[str, Fields] = {}
+        self._values = 0
+        self._found: ImportOptions | None = None
 
     async def of(self, fields: Fields) -> ImportOptions:
-        """Return the options with these fields.
+        """Return the options with these fields, which are asked for at each piece of the body.
+
+        A form's fields only become more, so they are read anew where there are more values.
 
         Raises:
             InvalidRequestError: an option is repeated or has an unknown value, or there is no such
                 preset.
         """
+        values = sum(map(len, fields.values()))
+        if self._found is None or values != self._values:
+            self._found, self._values = await self._read(fields), values
+        return self._found
+
+    async def _read(self, fields: Fields) -> ImportOptions:
         options = with_fields(self._in_head, fields)
         name = options.preset_name
         if name is None:

@@ -31,6 +31,8 @@ _ERROR_ID_BITS: Final = 31
 """The bits of the line's number in the id of an error; above them is the job's offset."""
 _MOST_LINES: Final = 1000
 _MOST_LINES_BYTES: Final = 1_000_000
+_MOST_PAGE_BYTES: Final = 8_000_000
+_CUT_CHARACTERS: Final = 200
 
 
 class ErrorReader:
@@ -60,13 +62,25 @@ class ErrorReader:
     _SELECT_TOTAL: Final = """
     SELECT rejected, state FROM public.jobs WHERE job_id = %s
     """
+    # A line has 64 KiB at most, and a page a thousand lines: where they come to more than a page
+    # may, the later ones are cut off. The error file has them whole.
     _SELECT_PAGE: Final = """
-    SELECT record_number, line, "column", code, reason, value, raw,
-           further_faults::text AS further_faults
-    FROM public.rejections
-    WHERE job_id = %(job_id)s AND record_number > %(after)s
+    SELECT record_number, line, "column", code, reason, value, further_faults,
+           CASE WHEN before < %(most_bytes)s OR length(raw) <= %(cut)s THEN raw
+           ELSE left(raw, %(cut)s) || '…' END AS raw
+    FROM (
+        SELECT record_number, line, "column", code, reason, value, raw, further_faults,
+               sum(octet_length(raw)) OVER (ORDER BY record_number) - octet_length(raw) AS before
+        FROM (
+            SELECT record_number, line, "column", code, reason, value, raw,
+                   further_faults::text AS further_faults
+            FROM public.rejections
+            WHERE job_id = %(job_id)s AND record_number > %(after)s
+            ORDER BY record_number
+            LIMIT %(page_size)s
+        ) AS page
+    ) AS summed
     ORDER BY record_number
-    LIMIT %(page_size)s
     """
 
     async def _page(self, snapshot: Snapshot, *, job: LedgerJob, page: Page) -> JobErrors:
@@ -78,6 +92,8 @@ class ErrorReader:
                 "job_id": job.accepted.job_id,
                 "after": await self._after(snapshot, job, page, total),
                 "page_size": page.size,
+                "most_bytes": _MOST_PAGE_BYTES,
+                "cut": _CUT_CHARACTERS,
             }
             rows = await snapshot.select(self._SELECT_PAGE, parameters)
         unlisted = self._unlisted(job, counted[0]) if counted else 0

@@ -27,7 +27,10 @@ async def checked_address(host: str, port: int, *, allows_private: bool) -> str:
         OSError: there is no such host.
     """
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # a label that is empty or too long
+        raise OSError(f"{host} can be the name of no host") from None
     addresses = [str(each[4][0]) for each in found]
     refused = [each for each in addresses if not is_public(each)]
     if refused and not allows_private:

@@ -44,11 +44,20 @@ def message_of(notice: Notice, sender: str, receiver: str) -> EmailMessage:
 
 def _subject(kind: str, data: dict[str, Any]) -> str:
     if kind in _SUBJECTS:
-        name = " ".join((data["fileName"] or f"job {data['jobId']}").split())
+        name = _harmless(data["fileName"] or f"job {data['jobId']}")
         return f"{name} {_SUBJECTS[kind]}"
     if "component" not in data:
         return "a test"
     return f"{data['component']} {'does not work' if data['reasons'] else 'works again'}"
+
+
+def _harmless(name: str) -> str:
+    """Return a stranger's text as one that a header means literally.
+
+    Of ``=?…?=`` (RFC 2047) a header is made to hold what it encodes, line ends included.
+    """
+    printable = "".join(each if each.isprintable() else " " for each in name)
+    return " ".join(printable.replace("=?", "= ?").split())
 
 
 def _shown(value: object) -> str:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from ingest_api.notices.events import EVENT_TYPES, EventType
-from ingest_api.notices.store import UNKNOWN_DELIVERY, UNKNOWN_WEBHOOK
+from ingest_api.notices.store import TOO_MANY_WEBHOOKS, UNKNOWN_DELIVERY, UNKNOWN_WEBHOOK
 from ingest_api.openapi.operation import (
     JSON,
     Operation,
@@ -176,7 +176,11 @@ ADD_WEBHOOK: Final = _of_webhooks(
         "`ROLLCALL_WEBHOOKS_ALLOW_PRIVATE` is set. With `mailto:` the notice is sent as mail."
     ),
     body={JSON: NewWebhook},
-    answers={200: answer("It is told from now on.", WebhookMade), **_INVALID},
+    answers={
+        200: answer("It is told from now on.", WebhookMade),
+        **_INVALID,
+        409: refused(TOO_MANY_WEBHOOKS),
+    },
 )
 CHANGE_WEBHOOK: Final = _of_webhooks(
     summary="Change of what a webhook is told",

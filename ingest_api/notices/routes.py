@@ -139,6 +139,7 @@ def url_fault(url: str, settings: NoticeSettings) -> str | None:
     try:
         parts = urlsplit(url)
         _ = parts.port
+        (parts.hostname or "").encode("idna")  # as it is looked up
     except ValueError:
         return _NO_URL
     is_good = parts.scheme in schemes and parts.hostname and "@" not in parts.netloc
@@ -152,4 +153,4 @@ def _mail_fault(address: str, settings: NoticeSettings) -> str | None:
         validate_email(address, check_deliverability=False, allow_smtputf8=False)
     except EmailNotValidError as error:
         return f"url holds no address of mail: {error}"
-    return None
+    return _NO_URL if "=?" in address else None  # a header would take it for encoded

@@ -7,7 +7,9 @@ that is killed frees it with its connection: then it is delivered once more, und
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 import structlog
 
@@ -27,6 +29,8 @@ _AT_ONCE: Final = 4
 _EVERY_S: Final = 1.0
 _OUTAGE_S: Final = 3.0
 _SESSION_S: Final = 30.0
+_MAIL_S: Final = 25.0
+"""Less than the session, so that the try is noted."""
 _SWEEP_EVERY: Final = 3600
 _NO_MAIL: Final = "no mail is sent: ROLLCALL_SMTP_URL is not set"
 _log = structlog.stdlib.get_logger("rollcall.api")
@@ -38,6 +42,8 @@ class Sender:
     def __init__(self, database: Database, settings: NoticeSettings) -> None:
         self._database = database
         self._settings = settings
+        # Its own: a mail server that hangs holds up no other work of the process.
+        self._mailing = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="mail")
 
     _WAITING: Final = """
     SELECT count(*) AS waiting, count(*) FILTER (WHERE due_at <= now()) AS due
@@ -68,14 +74,17 @@ class Sender:
             if not due:
                 await asyncio.sleep(_EVERY_S)
 
-    # What has failed before stands back behind what is tried for the first time.
+    # What has failed before stands back behind what is tried for the first time, and so does all
+    # that is for a receiver who did not take it: one who never answers holds up nobody else.
     _CLAIM: Final = """
     SELECT delivery.id, attempts, url, secret, webhook_id, notice_id, type, body
     FROM rollcall_api.delivery
     JOIN rollcall_api.webhook ON webhook.id = webhook_id
     JOIN rollcall_api.notice ON notice.id = notice_id
     WHERE due_at <= now()
-    ORDER BY attempts, due_at
+    ORDER BY webhook_id IN (
+        SELECT webhook_id FROM rollcall_api.delivery WHERE due_at IS NOT NULL AND attempts > 0
+    ), attempts, due_at
     LIMIT 1 FOR UPDATE OF delivery SKIP LOCKED
     """
     _NOTE: Final = """
@@ -92,7 +101,7 @@ class Sender:
             row = await (await connection.execute(self._CLAIM)).fetchone()
             if row is None:
                 return
-            answer = await self._send(row)
+            answer = await self._try(row)
             is_over = answer.is_taken or answer.is_gone or row["attempts"] >= len(PAUSES_S)
             noted: dict[str, object] = {
                 "id": row["id"],
@@ -105,27 +114,41 @@ class Sender:
             if answer.is_gone:
                 await connection.execute(self._GIVE_UP, (row["webhook_id"],))
 
-    async def _send(self, row: dict[str, Any]) -> Answer:
-        notice = Notice(row["notice_id"], row["type"], row["body"])
+    async def _try(self, row: dict[str, Any]) -> Answer:
         way = "mail" if row["url"].startswith(mail.MAILTO) else "webhook"
-        if way == "webhook":
-            allows_private = self._settings.webhooks_allow_private == "yes"
-            answer = await post(row["url"], row["secret"], notice, allows_private=allows_private)
-        else:
-            answer = await self._mail(row["url"].removeprefix(mail.MAILTO), notice)
+        try:
+            answer = await self._send(way, row)
+        except Exception as error:
+            # A fault of ours: it would end each process that tries, one after another, for ever.
+            _log.exception("notice can't be sent", notice=row["notice_id"])
+            answer = Answer(is_taken=False, status=None, text=f"{type(error).__name__}: {error}")
         DELIVERIES.labels(way, "taken" if answer.is_taken else "failed").inc()
         if not answer.is_taken:
             _log.warning(
                 "notice not delivered",
-                notice=notice.id,
+                notice=row["notice_id"],
                 webhook_id=str(row["webhook_id"]),
                 attempt=row["attempts"] + 1,
                 status=answer.status,
             )
         return answer
 
+    async def _send(self, way: str, row: dict[str, Any]) -> Answer:
+        notice = Notice(row["notice_id"], row["type"], row["body"])
+        if way == "mail":
+            return await self._mail(unquote(row["url"].removeprefix(mail.MAILTO)), notice)
+        allows_private = self._settings.webhooks_allow_private == "yes"
+        return await post(row["url"], row["secret"], notice, allows_private=allows_private)
+
     async def _mail(self, receiver: str, notice: Notice) -> Answer:
         url, sender = self._settings.smtp_url, self._settings.smtp_sender
         if not url:
             return Answer(is_taken=False, status=None, text=_NO_MAIL)
-        return await asyncio.to_thread(mail.send, url, sender, receiver, notice)
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(_MAIL_S):
+                return await loop.run_in_executor(
+                    self._mailing, mail.send, url, sender, receiver, notice
+                )
+        except TimeoutError:
+            return Answer(is_taken=False, status=None, text=f"not taken within {_MAIL_S:.0f} s")

@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from ingest_api.errors import NotFoundError
+from ingest_api.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 UNKNOWN_WEBHOOK: Final = "There is no webhook with this ID"
 UNKNOWN_DELIVERY: Final = "There is no delivery with this ID"
 _SECRET_BYTES: Final = 32
+_MOST_WEBHOOKS: Final = 50
+TOO_MANY_WEBHOOKS: Final = (
+    f"This account has {_MOST_WEBHOOKS} webhooks, the most that one may: delete one."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +46,31 @@ class NoticeStore:
 
     _ADD: Final = """
     INSERT INTO rollcall_api.webhook (owner, url, secret, events, own_jobs)
-    VALUES (%s, %s, %s, %s, %s) RETURNING *
+    SELECT %(owner)s, %(url)s, %(secret)s, %(events)s, %(own_jobs)s
+    WHERE (SELECT count(*) FROM rollcall_api.webhook WHERE owner = %(owner)s) < %(most)s
+    RETURNING *
     """
 
     async def add(
         self, owner: str, url: str, events: Sequence[str], *, own_jobs: bool
     ) -> dict[str, Any]:
-        """Make a webhook with a new secret; return its row."""
-        secret = f"whsec_{base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()}"
-        row = (owner, url, secret, list(events), own_jobs)
-        return (await self._database.select(self._ADD, row))[0]
+        """Make a webhook with a new secret; return its row.
+
+        Raises:
+            ConflictError: the account has as many as it may.
+        """
+        values: dict[str, object] = {
+            "owner": owner,
+            "url": url,
+            "secret": f"whsec_{base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()}",
+            "events": list(events),
+            "own_jobs": own_jobs,
+            "most": _MOST_WEBHOOKS,
+        }
+        rows = await self._database.select(self._ADD, values)
+        if not rows:
+            raise ConflictError(TOO_MANY_WEBHOOKS)
+        return rows[0]
 
     _MINE: Final = "FROM rollcall_api.webhook WHERE (%(all)s OR owner = %(owner)s)"
     _PAGE: Final = f"SELECT * {_MINE} ORDER BY id LIMIT %(size)s OFFSET %(start)s"

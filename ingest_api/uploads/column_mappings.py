@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -36,9 +37,9 @@ def columns_of(values: Sequence[str]) -> tuple[ColumnMapping, ...] | None:
     found = sorted(mapping for value in said for mapping in _mappings(value))
     if sum(len(each.header) + len(each.field) for each in found) > _MOST_CHARACTERS:
         raise invalid_option("columns", "columns is longer than 32,768 characters.")
-    headers = [plain_name(each.header) for each in found]
+    counted = Counter(plain_name(each.header) for each in found)
     for each in found:
-        if headers.count(plain_name(each.header)) > 1:
+        if counted[plain_name(each.header)] > 1:
             raise invalid_option("columns", f"columns names {each.header[:100]} twice.")
     return tuple(found)
 

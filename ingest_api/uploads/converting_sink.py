@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 MOST_BYTES: Final = 64 << 20
 _PIECE_BYTES: Final = 1 << 18
 _PROGRAM: Final = str(Path(workbook_to_csv.__file__))
+# Each may take a gigabyte and a half; the others wait, and their files lie on the disk meanwhile.
+_conversions: Final = asyncio.Semaphore(2)
 
 
 class UploadSink(Protocol):
@@ -121,7 +123,7 @@ class ConvertingSink:
             return file, options
         self._workbook.flush()
         file, options = _as_csv(file, options)
-        async with _converting(self._workbook, options.sheet or "") as process:
+        async with _conversions, _converting(self._workbook, options.sheet or "") as process:
             assert process.stdout is not None, "it is a pipe"
             self._sink.begin(file, options)
             while piece := await process.stdout.read(_PIECE_BYTES):

@@ -9,6 +9,7 @@ from ingest_api.notices.events import new_notice
 from ingest_api.notices.http_post import post
 from tests.support.servers.scripted_server import Answer, scripted_server
 
+NO_HOST: Final = "https://crm..example.org/hook"
 SECRET: Final = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDp2ZMbLO3yDc="
 
 
@@ -51,3 +52,10 @@ def test_a_receiver_that_is_not_there_is_an_answer_too() -> None:
     is_taken, _, text = posted("https://no-such-host.invalid/hook")
     assert not is_taken
     assert text
+
+
+def test_a_name_that_no_host_has_is_an_answer() -> None:
+    """Of webhooks that were made before such names were refused."""
+    is_taken, status, text = posted(NO_HOST)
+    assert (is_taken, status) == (False, None)
+    assert "crm..example.org" in text

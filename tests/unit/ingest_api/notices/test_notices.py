@@ -77,6 +77,12 @@ def test_the_example_of_the_documents_verifies_a_notice() -> None:
             names["verified"](SECRET, wrong, body)
 
 
+@pytest.mark.parametrize("host", ["crm..example.org", ".example.org", "a" * 64 + ".example.org"])
+def test_a_name_that_no_host_has_is_refused(host: str) -> None:
+    """Looked up, it would be a fault of the text and not of the network."""
+    assert url_fault(f"https://{host}/hook", NoticeSettings()) is not None
+
+
 def test_a_mail_has_one_id_and_no_line_of_a_strangers() -> None:
     """Whatever a file is called."""
     data = {
@@ -96,10 +102,37 @@ def test_a_mail_has_one_id_and_no_line_of_a_strangers() -> None:
     assert "https://x.example/#/operations/health" in told.get_content()
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "=?utf-7?q?a+2AE-b?=.csv",  # a lone surrogate, for whoever decodes it
+        "=?utf-8?b?eA0KQ29udGVudC1UeXBlOiB0ZXh0L2h0bWwNCg0KPGI+?=",  # lines, by base64
+        "=\u200b?utf-8?q?x=0D=0ABcc:_all?=",
+        "=?=?utf-8?q?x=0D=0ABcc:_all?=",
+    ],
+)
+def test_a_file_called_like_an_encoded_header_is_only_called_so(name: str) -> None:
+    """A header would hold what that encodes, with its line ends."""
+    notice = new_notice("job.completed", {"jobId": "7", "fileName": name, "url": None})
+    mail = message_of(notice, "rollcall@example.org", "grace@example.com")
+    plain = message_of(
+        new_notice("job.completed", {"jobId": "7", "fileName": "a.csv", "url": None}),
+        "rollcall@example.org",
+        "grace@example.com",
+    )
+    assert mail.keys() == plain.keys()
+    assert mail["Subject"].startswith("Rollcall: = ?")
+    assert len(bytes(mail).partition(b"\n\n")[0].splitlines()) < 16
+    assert b"\nBcc" not in bytes(mail)
+
+
 def test_http_is_for_private_networks_only() -> None:
     """Where they are allowed."""
     assert url_fault("http://crm.internal/hook", NoticeSettings()) is not None
     allowed = NoticeSettings(webhooks_allow_private="yes")
     assert url_fault("http://crm.internal/hook", allowed) is None
     assert url_fault("https://crm.example.org/hook", NoticeSettings()) is None
+    mails = NoticeSettings(smtp_url="smtp://mail.example.org")
+    assert url_fault("mailto:grace%40example.com", mails) is None
+    assert url_fault("mailto:=?utf-8?q?a=0D=0A?=@example.com", mails) is not None
     assert "sends no mail" in (url_fault("mailto:grace@example.com", NoticeSettings()) or "")

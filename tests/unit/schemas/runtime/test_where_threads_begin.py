@@ -23,6 +23,7 @@ _ALLOWED = {
     ("ingest_api/auth/password_hashing.py", "ThreadPoolExecutor"),
     ("ingest_api/imports/file_parts.py", "ThreadPoolExecutor"),
     ("ingest_api/kafka/reading_threads.py", "ThreadPoolExecutor"),
+    ("ingest_api/notices/sender.py", "ThreadPoolExecutor"),
     ("ingest_api/postgres/read_ahead.py", "ThreadPoolExecutor"),
     ("ingest_api/postgres/row_stream.py", "ThreadPoolExecutor"),
     ("ingest_api/uploads/receiver.py", "ThreadPoolExecutor"),
