@@ -118,8 +118,7 @@ class Sender:
         way = "mail" if row["url"].startswith(mail.MAILTO) else "webhook"
         try:
             answer = await self._send(way, row)
-        except Exception as error:
-            # A fault of ours: it would end each process that tries, one after another, for ever.
+        except Exception as error:  # noqa: BLE001 - it would end each process that tries, for ever
             _log.exception("notice can't be sent", notice=row["notice_id"])
             answer = Answer(is_taken=False, status=None, text=f"{type(error).__name__}: {error}")
         DELIVERIES.labels(way, "taken" if answer.is_taken else "failed").inc()
