@@ -87,9 +87,10 @@ class Projector(EssentialThread):
         self._session = session
         self.projection = projection
         self._generation_of: dict[int, int] = {}
-        self._narrowed: dict[int, int] = {}
-        """Epochs, by partition, in which records were applied otherwise than they were handed over:
-        what was handed over after them says nothing."""
+        self._lost: dict[int, int] = {}
+        """Epochs, by partition, in which a batch was lost.  What was handed over after it is lost,
+        too: the batch may have been committed all the same, or applied otherwise than it was handed
+        over, so its epoch and offset may be right where the generation is not."""
         self._log = structlog.stdlib.get_logger("rollcall.processor")
 
     def stop(self, timeout_s: float | None = None) -> None:
@@ -121,8 +122,8 @@ class Projector(EssentialThread):
 
     def _project(self, task: Project) -> Projected | Lost:
         begin = time.monotonic()
-        if any(self._narrowed.get(_partition(each)) == each.before.epoch for each in task.batches):
-            return _lost(task, NarrowedError("records before these were refused"))
+        if any(self._lost.get(_partition(each)) == each.before.epoch for each in task.batches):
+            return self._lose(task, NarrowedError("records before these were lost"))
         try:
             self._generation_of = self.projection.project(
                 self._session.connection(), task.batches, self._generation_of
@@ -149,12 +150,12 @@ class Projector(EssentialThread):
             "a batch holds what the tables refuse", reason=str(error).partition("\n")[0]
         )
         connection = self._session.connection()
+        lost = self._lose(task, NarrowedError("applied but for what the tables refuse"))
         for prepared in task.batches:
-            self._narrowed[_partition(prepared)] = prepared.before.epoch
             narrowing = Narrowing(self.projection, connection, self._generation_of)
             narrowing.apply(prepared)
             self._generation_of = narrowing.generation_of
-        return _lost(task, NarrowedError("applied but for what the tables refuse"))
+        return lost
 
     def _failure(self, task: Claim | Project, error: Exception) -> Lost | Broken:
         if not _is_healed_by_claim(error):
@@ -162,11 +163,12 @@ class Projector(EssentialThread):
         if not isinstance(error, SupersededError):
             POSTGRES_FAILURES.labels(type(error).__name__).inc()
             self._session.close()
-        return Lost(task.partitions, error) if isinstance(task, Claim) else _lost(task, error)
+        return Lost(task.partitions, error) if isinstance(task, Claim) else self._lose(task, error)
 
-
-def _lost(task: Project, error: Exception) -> Lost:
-    return Lost([_partition(each) for each in task.batches], error)
+    def _lose(self, task: Project, error: Exception) -> Lost:
+        epochs = {_partition(each): each.before.epoch for each in task.batches}
+        self._lost |= epochs
+        return Lost(list(epochs), error)
 
 
 def _partition(prepared: PreparedBatch) -> int:

@@ -34,6 +34,7 @@ class ProjectorDriver:
     def __init__(self, scene: Scene) -> None:
         worker: Worker = scene.worker()
         self._log: MemoryLog = scene.log
+        self.projection = worker.projection
         self._projector = Projector(worker.session, worker.projection)
         self.claims = 0
 
