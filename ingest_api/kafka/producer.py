@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -117,6 +118,7 @@ class _PolledProducer:
 
     def __init__(self, kafka: Mapping[str, str], properties: Mapping[str, Any]) -> None:
         self._producer = make_producer(kafka, properties)
+        self._queueing = threading.Lock()
         self._thread = EssentialThread("appender", self._serve)
         self._thread.start()
 
@@ -132,7 +134,11 @@ class _PolledProducer:
     def produce(
         self, record: Record, on_delivery: Callable[[KafkaError | None, Message], None]
     ) -> None:
-        """Queue the record; ``on_delivery`` is called in the serving thread."""
+        """Queue the record; ``on_delivery`` is called in the serving thread.
+
+        Raises:
+            LogUnavailableError: it is not queued.
+        """
 
         def reported(error: KafkaError | None, message: Message) -> None:
             if error is not None:
@@ -140,14 +146,17 @@ class _PolledProducer:
             on_delivery(error, message)
 
         try:
-            self._producer.produce(
-                record.topic,
-                record.value,
-                record.key,
-                record.partition,
-                reported,
-                headers=list(record.headers),
-            )
+            with self._queueing:
+                if self.is_discarded:
+                    raise LogUnavailableError("another record was not delivered")
+                self._producer.produce(
+                    record.topic,
+                    record.value,
+                    record.key,
+                    record.partition,
+                    reported,
+                    headers=list(record.headers),
+                )
         except KafkaException as error:
             failure = _failure_of(error.args[0])
             # What was refused for its size before it was queued leaves no gap in the sequence.
@@ -161,5 +170,7 @@ class _PolledProducer:
     def _serve(self) -> None:
         while not self._thread.stopping.is_set():
             self._producer.poll(_POLL_S)
-        self._producer.purge()
+        # No record is queued any more from here on, so each is reported.
+        with self._queueing:
+            self._producer.purge()
         self._producer.poll(_POLL_S)

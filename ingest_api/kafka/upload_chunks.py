@@ -19,7 +19,7 @@ from confluent_kafka import KafkaException, TopicPartition
 
 from ingest_api.errors import LogUnavailableError, UploadLostError
 from ingest_api.kafka.producer import Record
-from schemas.clients.kafka import make_reader
+from schemas.clients.kafka import LONGEST_POLL_S, make_reader
 from schemas.clients.ranges import is_gone
 from schemas.clients.unreadable import UnreadableBatch, UnreadableBatches
 from schemas.events import ChunkRange
@@ -41,9 +41,9 @@ CHUNK_BYTES: Final = 512 * 1024
 _MOST_UNACKNOWLEDGED: Final = 4
 """Chunks of one upload: enough to keep the broker busy, few enough to hold in memory."""
 _POLL_S: Final = 0.5
-_STEP_OVER_S: Final = 60.0
+_STEP_OVER_S: Final = LONGEST_POLL_S / 3
 """That batches which nobody can decompress may cost the reader of one file: far less than the
-publisher's lease lasts without a poll (300 s)."""
+publisher's lease lasts without a poll."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

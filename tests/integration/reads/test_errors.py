@@ -118,6 +118,20 @@ def test_errors_are_paged_by_key(database: str) -> None:
     assert lines(after=2**63 - 1) == []
 
 
+def test_a_page_has_a_bounded_size(database: str) -> None:
+    """All its lines, of which the later ones are cut off where they are very long."""
+    execute(database, "DELETE FROM model.rejection")
+    execute(database, REJECTIONS, ACCEPTED.job_id, "x" * 400_000)
+    execute(database, "UPDATE model.rejection SET raw = 'short' WHERE record_number = 290")
+    sizes = [len(error["errorMessage"]) for error in page(database, size=30)["Errors"]]
+    assert len(sizes) == 30
+    assert sum(size > 400_000 for size in sizes) == 20
+    assert sum(sizes) < 9_000_000
+    last, before_last = (page(database, start=at, size=1)["Errors"][0] for at in (29, 28))
+    assert len(last["errorMessage"]) > 400_000
+    assert before_last["errorMessage"].startswith("Line 290,short,Email")
+
+
 def test_lines_come_in_pieces_of_bounded_size(database: str) -> None:
     """However long they are, and at least one at a time."""
     execute(database, "DELETE FROM model.rejection")

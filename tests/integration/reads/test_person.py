@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from ingest_api.errors import InvalidRequestError
 from ingest_api.export.person import SELECT_END, SELECT_REJECTED, select_rejected
 from tests.support.data.read_model_rows import ask, execute, make_read_model
 
@@ -40,12 +41,32 @@ def test_lines_are_found_however_many_are_searched_at_once(conninfo: str, at_onc
     assert found[0].raw == "A,B,u17@b.co"
 
 
+@pytest.mark.parametrize("at_once", [1_000, _LINES])
+def test_a_text_that_very_many_lines_hold_is_refused(conninfo: str, at_once: int) -> None:
+    """Before they are in memory; as many as may be are found."""
+    each = len("A,B,u17@b.co")
+
+    def found(key: str, most_bytes: int) -> int:
+        lines = ask(
+            conninfo,
+            lambda db: select_rejected(db, key, at_once=at_once, most_bytes=most_bytes),
+        )
+        return len(lines)
+
+    assert found(",u17@", 4 * each) == 4
+    for key, most_bytes in ((",u17@", 4 * each - 1), ("@", 100 * each)):
+        with pytest.raises(InvalidRequestError) as refused:
+            found(key, most_bytes)
+        (detail,) = refused.value.details
+        assert (detail.column, "whole key" in detail.message) == ("key", True)
+
+
 @pytest.mark.parametrize("statement", [SELECT_END, SELECT_REJECTED])
 def test_a_statement_reads_a_range_of_the_primary_key(conninfo: str, statement: str) -> None:
     """And never the whole table."""
     values = {
         "job_id": 7, "record_number": 100, "last_job_id": 7, "last_record_number": 400,
-        "key": "u17@", "at_once": 100,
+        "key": "u17@", "at_once": 100, "most_bytes": 100,
     }  # fmt: skip
     with psycopg.ClientCursor(psycopg.connect(conninfo)) as cursor, cursor.connection:
         explained = cursor.execute(f"EXPLAIN {statement}".encode(), values).fetchall()

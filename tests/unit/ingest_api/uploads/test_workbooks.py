@@ -61,6 +61,37 @@ def handed_on(content: bytes, options: ImportOptions, compression: str = "xlsx")
     return asyncio.run(write())
 
 
+def test_two_workbooks_are_read_at_once_at_most() -> None:
+    """Each may take much memory; the others wait, and all are read."""
+    content = workbook({"Users": [HEAD, ("a@b.cd",)]})
+    under_way: list[int] = []
+    running = 0
+
+    class Slow(Kept):
+        async def write(self, data: bytes) -> None:
+            nonlocal running
+            running += 1
+            under_way.append(running)
+            await asyncio.sleep(0.3)
+            running -= 1
+            await super().write(data)
+
+    async def read() -> bytes:
+        kept, file = Slow(), FilePart("users.xlsx", None, "xlsx")
+        with ConvertingSink(kept, Limits(max_unpacked_bytes=1)) as sink:
+            sink.begin(file, ImportOptions())
+            await sink.write(content)
+            await sink.finish(file, ImportOptions())
+        return kept.content
+
+    async def read_all() -> list[bytes]:
+        return await asyncio.gather(*(read() for _ in range(5)))
+
+    assert len(set(asyncio.run(read_all()))) == 1
+    assert len(under_way) == 5
+    assert max(under_way) <= 2
+
+
 def csv_of(content: bytes, sheet: str | None = None) -> str:
     """The CSV of a workbook's sheet."""
     kept = handed_on(content, ImportOptions(sheet=sheet, delimiter_name="auto"))
