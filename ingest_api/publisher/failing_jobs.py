@@ -3,6 +3,12 @@
 A failure that a retry may mend is never counted here.
 A file that is lost may be restored, and a job of later code needs that code, so both are tried
 again for a while; then ``JobFailed`` in the log lets the jobs behind it go on.
+
+A job that was published whole once never fails here, however long its file is gone.
+It may have been applied, and only its status be lost, and then ``JobFailed`` would take it out of
+the audience.  That it was not is nothing that its publisher can know: statuses also stay out
+where they were lost with the topic, or wait in the outbox.  Who can ask the tables can say so:
+`rollcall cancel` is refused for a job that ended.
 """
 
 from __future__ import annotations
@@ -15,8 +21,10 @@ from ingest_api.errors import PassFailedError, RulesUnknownError, UnfitJobError,
 from ingest_api.kafka.single_append import append_job_event
 from ingest_api.parsing.errors import FileFault
 from schemas.events import JobFailed
+from schemas.rules.fields import RULES_VERSION
 
 if TYPE_CHECKING:
+    from ingest_api.event_log.ledger import LedgerJob
     from schemas.config.settings import Settings
 
 _UPGRADE_S: Final = 86_400.0
@@ -32,7 +40,7 @@ _UNREADABLE: Final = ("JOB_UNREADABLE", "its record in the log can't be publishe
 
 
 class FailingJobs:
-    """The jobs that could not be published, each since its first try."""
+    """The jobs that could not be published even once, each since its first try."""
 
     def __init__(self, patience_s: float) -> None:
         self._patience_s = patience_s
@@ -47,6 +55,20 @@ class FailingJobs:
     def forget(self, job_id: int) -> None:
         """Forget the tries of a job that was published, or has failed."""
         self._since_s.pop(job_id, None)
+
+
+def check_rules(job: LedgerJob) -> None:
+    """Refuse a job whose pass would differ from that of the code that accepted it.
+
+    Raises:
+        RulesUnknownError: a later version of the rules has accepted it.
+    """
+    version = job.accepted.rules_version
+    if version > RULES_VERSION:
+        raise RulesUnknownError(
+            f"it needs version {version} of the rules, this code knows {RULES_VERSION}:"
+            " finish the upgrade"
+        )
 
 
 def failure_of(job_id: int, error: Exception) -> JobFailed:

@@ -4,11 +4,13 @@ One publisher of the group works at a time.
 It reads `job-events` from its beginning, because a pass names the job before
 its own, and goes on from the offset that the group has committed.
 A pass that fails in any way is made again, whole, and the next job waits for it.
-A job that no try can publish has failed after a while (see
+A job that was never published, and that no try can publish, has failed after a while (see
 :mod:`ingest_api.publisher.failing_jobs`): it is ended in every partition as it stands there,
 and left out of all tables.
-A job that stays incomplete although the processors have read all of it is
+A job that does not end although the processors have read all of it is
 published again, and with it all jobs after it (see :mod:`ingest_api.publisher.watchdog`).
+Where its file is gone by then it is stepped over and stays as it is: it may be applied, and only
+its status be lost, which the end of any job after it shows.
 """
 
 from __future__ import annotations
@@ -32,7 +34,6 @@ from ingest_api.errors import (
     LogTruncatedError,
     LogUnavailableError,
     PassFailedError,
-    RulesUnknownError,
     TopicSetupError,
 )
 from ingest_api.event_log.ledger import JobLedger
@@ -40,7 +41,7 @@ from ingest_api.kafka.log_moved import start_again
 from ingest_api.kafka.log_setup import ensure_log, tell_unsigned
 from ingest_api.kafka.upload_chunks import ChunkSource, stored_file
 from ingest_api.publisher.consumer_lag import ConsumerLag
-from ingest_api.publisher.failing_jobs import FailingJobs, append_failure, failure_of
+from ingest_api.publisher.failing_jobs import FailingJobs, append_failure, check_rules, failure_of
 from ingest_api.publisher.lease import PublisherLease
 from ingest_api.publisher.metrics import (
     FAILED_JOBS,
@@ -65,9 +66,8 @@ from schemas.config.logs import configure_logging
 from schemas.config.metrics import serve_metrics
 from schemas.config.settings_help import settings_help
 from schemas.config.unknown import warn_of_unknown_settings
-from schemas.events import JobStatus
+from schemas.events import JobCancelled, JobStatus
 from schemas.log.job_states import RUNNING_STATES
-from schemas.rules.fields import RULES_VERSION
 from schemas.runtime.essential import end_process_on_failure
 from schemas.runtime.process import EXIT_REFUSED, EXIT_SETTINGS, stop_on_signals
 from schemas.runtime.tracing import TRACES, Beginning
@@ -113,7 +113,7 @@ class Publisher:
         self._refused_pause_s = min(_REFUSED_PAUSE_S, settings.give_up_s)
         schemas = EventSchemas(shared.schema_registry)
         self._ledger = JobLedger()
-        self._watchdog = Watchdog(settings.watchdog_s)
+        self._watchdog = Watchdog(settings.watchdog_s, self._ledger.offset_of)
         self._jobs = TopicFollower(shared.kafka, topics.job_events, schemas, keyring=shared.keyring)
         self._statuses = TopicFollower(shared.kafka, topics.job_status, schemas)
         self._lease = PublisherLease(
@@ -187,6 +187,8 @@ class Publisher:
     def _read_events(self, timeout_s: float) -> None:
         for logged in self._jobs.poll(timeout_s):
             self._ledger.apply(logged.offset, logged.event, logged.traceparent)
+            if isinstance(logged.event, JobCancelled):
+                self._watchdog.renew_patience()  # a job that is overdue for long can be ended
         if self._jobs.first_offset:
             raise LogTruncatedError(
                 f"job-events begins at offset {self._jobs.first_offset}: the jobs before it are"
@@ -197,7 +199,7 @@ class Publisher:
         for logged in self._statuses.poll(0):
             status = logged.event
             if isinstance(status, JobStatus) and status.state not in RUNNING_STATES:
-                self._watchdog.complete(status.job_id)
+                self._watchdog.note_end(status.job_id)
 
     def _has_lease(self) -> bool:
         """Return whether this publisher holds the lease; begin a new term where the last ended."""
@@ -221,8 +223,8 @@ class Publisher:
         next_offset = self._lease.next_offset()
         if next_offset is not None:
             return bisect_left(jobs, next_offset, key=attrgetter("offset"))
-        # A group that has never published: what is complete was published by one before it.
-        is_open = (not self._watchdog.is_complete(job.accepted.job_id) for job in jobs)
+        # A group that has never published: what has ended was published by one before it.
+        is_open = (not self._watchdog.has_ended(job) for job in jobs)
         return next((at for at, is_next in enumerate(is_open) if is_next), len(jobs))
 
     def _publish(self, job: LedgerJob) -> None:
@@ -236,8 +238,7 @@ class Publisher:
             return
         self._failing.forget(job.accepted.job_id)
         is_repeat = self._position < self._frontier
-        self._position += 1
-        self._frontier = max(self._frontier, self._position)
+        self._go_on()
         self._watchdog.watch(job)
         PUBLISHED_ROWS.labels(job.accepted.mode).inc(rows)
         PUBLISH_SECONDS.observe(time.monotonic() - began_s)
@@ -251,10 +252,14 @@ class Publisher:
             seconds=round(time.monotonic() - began_s, 3),
         )
 
+    def _go_on(self) -> None:
+        self._position += 1
+        self._frontier = max(self._frontier, self._position)
+
     def _append_pass(self, job: LedgerJob) -> int:
         if self._is_given_up(job.accepted.job_id):
             return self._producer.abandon(job, self._checkpoint)
-        _check_rules(job)
+        check_rules(job)
         file = self._chunks.open(stored_file(job.accepted))
         return self._producer.publish(job, file, self._checkpoint)
 
@@ -276,20 +281,20 @@ class Publisher:
             raise LeaseLostError("the group has given job-events to another publisher")
 
     def _note_refused(self, job: LedgerJob, error: Exception) -> None:
-        """Let the job be tried again, or fail; a failed one is ended once that is read."""
+        """Let the job be tried again, stay as it is, or fail; it is ended once that is read."""
         REFUSED_JOBS.inc()
         TRACES.note_failure(repr(error))
         job_id, now_s = job.accepted.job_id, time.monotonic()
         _log.error("job cannot be published", job_id=str(job_id), error=repr(error), exc_info=error)
-        has_failed = self._failing.has_failed(job_id, error, now_s)
-        if self._watchdog.is_complete(job_id) or self._ledger.moves.is_held:
-            has_failed = False  # nothing is missing; or no record counts now
-        if has_failed:
-            self._fail(job_id, error)
-            self._retry_at_s = now_s + _ANNOUNCED_PAUSE_S
+        if self._watchdog.has_ended(job):
+            self._go_on()  # nothing is missing: what was committed is older than its end
         elif self._position < self._frontier:
-            # It was published before, so jobs after it need not wait for its file.
-            self._position = self._frontier
+            # The jobs behind it are published again all the same: if it was applied, they end.
+            _log.warning("published job is left as it is", job_id=str(job_id))
+            self._go_on()
+        elif self._failing.has_failed(job_id, error, now_s) and not self._ledger.moves.is_held:
+            self._fail(job_id, error)  # while the log is held, no record would count
+            self._retry_at_s = now_s + _ANNOUNCED_PAUSE_S
         else:
             self._retry_at_s = now_s + self._refused_pause_s
 
@@ -319,16 +324,6 @@ def _beginning(job: LedgerJob) -> Beginning:
         "rollcall.lines": job.accepted.lines,
     }
     return Beginning("publish", job.traceparent, "CONSUMER", attributes=told)
-
-
-def _check_rules(job: LedgerJob) -> None:
-    """Refuse a job whose pass would differ from that of the code that accepted it."""
-    version = job.accepted.rules_version
-    if version > RULES_VERSION:
-        raise RulesUnknownError(
-            f"it needs version {version} of the rules, this code knows {RULES_VERSION}:"
-            " finish the upgrade"
-        )
 
 
 def main() -> None:

@@ -1,4 +1,10 @@
-"""Decides which job must be published again, because the log lost acknowledged records (pure)."""
+"""Decides which job must be published again, because the log lost acknowledged records (pure).
+
+What is known of jobs that ended is `job-status`, where a final status comes once and may be lost.
+Jobs end in their order: each partition opens a job only where the one before it in the ledger is
+sealed, and a final status is written with the last seal, whether the job was applied, undone,
+cancelled or failed.  So any final status proves that all jobs before its own have ended, too.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ingest_api.event_log.ledger import LedgerJob
 
@@ -22,38 +28,61 @@ class _Watched:
 
 
 class Watchdog:
-    """The jobs that were published and are not known to be complete, in their order.
+    """The jobs that were published and are not known to have ended, in their order.
 
     A job is overdue where the processors have read past the end of its last
-    pass, and it is still not complete some time later.
+    pass, and it has still not ended some time later.
     While they lag, or do not run, it is only waiting.
     """
 
-    def __init__(self, patience_s: float) -> None:
+    def __init__(self, patience_s: float, offset_of: Callable[[int], int | None]) -> None:
+        """``offset_of`` is the ledger's: a job's place in the order, None while it is unknown."""
         self._patience_s = patience_s
-        self._completed: set[int] = set()
+        self._offset_of = offset_of
+        self._ended_offset = -1
+        self._unplaced: set[int] = set()
+        """Jobs that ended, and whose place in the order was not known yet."""
         self._watched: dict[int, _Watched] = {}
 
     @property
     def is_watching(self) -> bool:
-        """True while any published job is not complete."""
+        """True while any published job is not known to have ended."""
+        self._settle()
         return bool(self._watched)
 
-    def is_complete(self, job_id: int) -> bool:
-        """Return whether the job is known to have ended."""
-        return job_id in self._completed
+    def has_ended(self, job: LedgerJob) -> bool:
+        """Return whether the job is known to have ended: itself, or one after it."""
+        self._settle()
+        return job.offset <= self._ended_offset
 
     def watch(self, job: LedgerJob) -> None:
         """Watch a job of which a whole pass is in the log; call it in the order of jobs."""
-        job_id = job.accepted.job_id
-        if job_id not in self._completed:
-            watched = self._watched.setdefault(job_id, _Watched(job, self._patience_s))
+        if not self.has_ended(job):
+            watched = self._watched.setdefault(job.accepted.job_id, _Watched(job, self._patience_s))
             watched.ends = watched.passed_at_s = None
 
-    def complete(self, job_id: int) -> None:
-        """Note that the job has ended."""
-        self._completed.add(job_id)
-        self._watched.pop(job_id, None)
+    def note_end(self, job_id: int) -> None:
+        """Note that the job has ended; it may be one that the ledger doesn't know yet."""
+        self._unplaced.add(job_id)
+
+    def renew_patience(self) -> None:
+        """Let jobs be overdue as soon as they were at first, because more can be done for them."""
+        for watched in self._watched.values():
+            watched.patience_s = self._patience_s
+
+    def _settle(self) -> None:
+        """Count what was noted of jobs that the ledger knows by now: topics are read apart."""
+        found = {job_id: self._offset_of(job_id) for job_id in self._unplaced}
+        places = {job_id: offset for job_id, offset in found.items() if offset is not None}
+        if not places:
+            return
+        self._unplaced -= places.keys()
+        self._ended_offset = max(self._ended_offset, *places.values())
+        self._watched = {
+            job_id: watched
+            for job_id, watched in self._watched.items()
+            if watched.job.offset > self._ended_offset
+        }
 
     def overdue(
         self, now_s: float, ends: Sequence[int], next_offsets: Sequence[int]
@@ -62,8 +91,9 @@ class Watchdog:
 
         ``ends`` are those of the partitions now, ``next_offsets`` what the
         processors have committed.
-        A job that stays incomplete is reported less and less often.
+        A job that does not end is reported less and less often.
         """
+        self._settle()
         first = next(iter(self._watched.values()), None)
         if first is None:
             return None

@@ -186,6 +186,24 @@ def test_a_job_whose_records_were_lost_is_published_again(world: World) -> None:
     assert [min(world.seals(job.job_id)) for job in jobs] == [0, 2, 2]
 
 
+def test_a_job_whose_last_status_is_lost_is_not_published_again(world: World) -> None:
+    """Jobs end in their order, so one that ended after it shows to the next publisher that it did.
+
+    The job behind both is overdue, and published again alone.
+    """
+    jobs = [world.accept(number, tidy_csv(range(number * 10))) for number in (1, 2, 3)]
+    first = world.services.publisher()
+    world.wait_sealed(3)
+    assert first.terminate() == 0
+    world.complete(jobs[1])
+    world.commit_all_as_processors()
+    world.services.publisher(watchdog_s="1")
+
+    world.wait_sealed(3, times=2)
+
+    assert [max(world.seals(job.job_id)) for job in jobs] == [1, 1, 2]
+
+
 def test_a_file_that_is_lost_holds_up_the_jobs_after_it(world: World) -> None:
     """It is said loudly, and tried again for a while; others may not overtake it meanwhile."""
     world.accept(1, tidy_csv([1]), sha256="0" * 64)
@@ -217,6 +235,21 @@ def test_a_new_group_begins_with_the_first_job_that_is_open(world: World) -> Non
     world.wait_sealed(3)
 
     assert [max(world.seals(job.job_id)) for job in jobs] == [0, 1, 1]
+
+
+def test_a_job_that_has_ended_holds_up_nobody_without_its_file(world: World) -> None:
+    """The publisher that made its pass was killed before it could say so; its file has expired."""
+    job = world.accept(1, tidy_csv([1]))
+    world.complete(job)
+    world.lose_files()
+    world.commit_as_publisher(0)
+    world.accept(2, tidy_csv([2]))
+    world.services.publisher(give_up_s="1")
+
+    world.wait_sealed(2)
+
+    assert max(world.seals(1)) == 0
+    assert world.failures() == []
 
 
 def test_an_unreachable_broker_is_waited_for(env: Ground, tmp_path: Path) -> None:

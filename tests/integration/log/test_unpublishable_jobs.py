@@ -12,6 +12,7 @@ from ingest_api.publisher.failing_jobs import failure_of
 from schemas.codec import framing
 from schemas.events import (
     ChunkRange,
+    JobCancelled,
     JobOpened,
     JobSealed,
     LogConfigured,
@@ -22,7 +23,18 @@ from tests.support.data.files import tidy_csv
 if TYPE_CHECKING:
     from tests.support.clients.published_log import World
 
-from tests.support.clients.published_log import decoded
+from tests.support.clients.published_log import TIMEOUT_S, decoded
+from tests.support.waiting import wait_until
+
+
+def is_end_of(event: object, job_id: int) -> bool:
+    """Whether it seals the job."""
+    return isinstance(event, JobSealed) and event.job_id == job_id
+
+
+def last_seal(partition: list[bytes]) -> int:
+    """The job that was sealed last."""
+    return [event.job_id for _, event in decoded(partition) if isinstance(event, JobSealed)][-1]
 
 
 @pytest.mark.parametrize(
@@ -79,3 +91,51 @@ def test_a_job_that_failed_is_ended_by_whoever_comes_next(world: World) -> None:
     assert [max(world.seals(each.job_id)) for each in (accepted, job)] == [1, 1]
     frame = framing.frame_of(UserRow)
     assert sum(value.startswith(frame) for values in world.log() for value in values) == 1
+
+
+def test_a_published_job_never_fails_though_its_file_is_gone(world: World) -> None:
+    """It may be applied, and its status lost with that of the next: this one is published again.
+
+    Once that has ended, the first has, too.
+    """
+    world.accept(1, tidy_csv([1]))
+    service = world.services.publisher(watchdog_s="1", give_up_s="1")
+    world.wait_sealed(1)
+    world.lose_files()
+    job = world.accept(2, tidy_csv([2]))
+    world.wait_sealed(2)
+
+    for times in (2, 3, 4):
+        world.commit_all_as_processors()
+        world.wait_sealed(2, times=times)
+    world.complete(job)
+    last = world.accept(3, tidy_csv([3]))
+    world.wait_sealed(3)
+    world.commit_all_as_processors()
+    world.wait_sealed(3, times=2)
+
+    assert world.failures() == []
+    assert [max(world.seals(job_id)) for job_id in (1, 2, last.job_id)] == [1, 4, 2]
+    assert "published job is left as it is" in service.log_text()
+
+
+def test_a_published_job_without_its_file_is_ended_by_its_cancellation(world: World) -> None:
+    """The log has lost rows of it: who has looked cancels it, and those behind it go on."""
+    world.accept(1, tidy_csv([1]))
+    world.services.publisher(watchdog_s="1", give_up_s="1")
+    world.wait_sealed(1)
+    world.lose_files()
+    world.accept(2, tidy_csv([2]))
+    world.wait_sealed(2)
+    cancelled = JobCancelled(
+        job_id=1, attempt="c", requested_at=datetime.now(UTC), requested_by="operator"
+    )
+    world.append(cancelled, world.topics.job_events.name)
+
+    world.commit_all_as_processors()
+    world.wait_sealed(1, times=2)
+    wait_until(lambda: set(map(last_seal, world.log())) == {2}, TIMEOUT_S)
+
+    ends = [event for log in world.log() for _, event in decoded(log) if is_end_of(event, 1)]
+    assert [event.is_abandoned for event in ends] == [False, True] * len(world.log())
+    assert world.failures() == []

@@ -7,7 +7,8 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from ingest_api.kafka.producer import Appender
 from ingest_api.kafka.topic_setup import ensure_topics
@@ -85,6 +86,17 @@ class World:
         events = [codec.decode(record.value()) for record in records]
         return [event for event in events if isinstance(event, JobFailed)]
 
+    def lose_files(self) -> None:
+        """Delete all records of `uploads`, as its retention does."""
+        name = self.topics.uploads.name
+        admin = AdminClient(dict(self.settings.kafka))
+        places = [
+            TopicPartition(name, number, OFFSET_END)
+            for number in range(self.topics.uploads.partitions)
+        ]
+        for done in admin.delete_records(places).values():  # pyright: ignore[reportUnknownVariableType]
+            done.result()
+
     def log(self) -> list[list[bytes]]:
         """The values of `user-events`, by partition."""
         records = read_topic(self.settings, self.topics.user_events)
@@ -118,11 +130,17 @@ class World:
 
     def commit_all_as_processors(self) -> None:
         """Say that the processors have read all of `user-events`."""
-        consumer = Consumer({**self.settings.kafka, "group.id": self.settings.group})
-        places = [
-            TopicPartition(self.topics.user_events.name, number, len(partition))
-            for number, partition in enumerate(self.log())
-        ]
+        name = self.topics.user_events.name
+        ends = [len(partition) for partition in self.log()]
+        self._commit(self.settings.group, name, ends)
+
+    def commit_as_publisher(self, next_offset: int) -> None:
+        """Say that a publisher has come so far in `job-events`."""
+        self._commit(f"{self.settings.group}-publisher", self.topics.job_events.name, [next_offset])
+
+    def _commit(self, group: str, topic: str, next_offsets: list[int]) -> None:
+        consumer = Consumer({**self.settings.kafka, "group.id": group})
+        places = [TopicPartition(topic, *place) for place in enumerate(next_offsets)]
         consumer.commit(offsets=places, asynchronous=False)
         consumer.close()
 
