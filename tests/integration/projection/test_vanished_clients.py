@@ -69,7 +69,7 @@ def test_postgres_asks_whether_a_client_is_still_there(over_tcp: str) -> None:
     names = ("keepalives_idle", "keepalives_interval", "keepalives_count", "user_timeout")
     with connect(read(Settings, environ), "rollcall-outbox") as connection:
         found = [connection.execute(f"SHOW tcp_{name}".encode()).fetchone() for name in names]
-    assert found == [("10",), ("5",), ("3",), ("30s",)]
+    assert found == [("10",), ("5",), ("3",), ("30000",)]
 
 
 @pytest.fixture
@@ -102,9 +102,9 @@ def test_a_builder_that_was_frozen_in_a_switch_switches_in_its_next_try(
 
     def replay(self: Build, *args: Any, within_s: float | None = None) -> None:
         if within_s is not None and not frozen:
-            frozen.append(None)
             assert select(projected, _HELD)
             wait_until(lambda: not select(projected, _HELD), 60, saying="nothing is held")
+            frozen.append(None)
         replay_to(self, *args, within_s=within_s)
 
     monkeypatch.setattr(Build, "_replay_to", replay)
