@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, LiteralString
 import psycopg
 import structlog
 from psycopg import errors, sql
+from psycopg.conninfo import make_conninfo
 
 from processor.decoding.accept_rule import PartitionState
 from processor.errors import RecordRefusedError, RefusedToStartError, SwitchedError
@@ -67,8 +68,18 @@ WHERE pid <> pg_backend_pid() AND starts_with(application_name, %(application)s)
   AND pid IN (SELECT holder_pid FROM {schema}.projection_offset
               WHERE topic = %(topic)s AND partition = ANY(%(partitions)s))
 """
+_KEEPALIVES: Final = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+_UNANSWERED_MS: Final = 30_000
+# Of the server's end of the connection, which the client's settings say nothing to: a session
+# whose client has vanished keeps its locks until the server notices, by itself after two hours.
+# On a Unix socket these change nothing (PostgreSQL manual, "Connection Settings").
+_SERVER_SETTINGS: Final = {
+    **{f"tcp_{name}": value for name, value in _KEEPALIVES.items()},
+    "tcp_user_timeout": _UNANSWERED_MS,
+}
 _TRANSIENT: Final = (
     errors.OperationalError,  # connections, shutdowns, locks, serialisation, out of resources
+    errors.IdleInTransactionSessionTimeout,  # the session was ended, as by a shutdown
     errors.InterfaceError,  # the connection was closed under us
     errors.ReadOnlySqlTransaction,  # a standby that is being promoted
 )
@@ -93,8 +104,8 @@ def is_transient(error: BaseException) -> bool:
     """Return whether the same work may succeed later; decided here and nowhere else.
 
     PostgreSQL manual, appendix A: classes 08, 40, 53, 55P03, 57 and 58 are
-    OperationalError in psycopg, and so is 54, which is not; all others are faults of ours or
-    of the set-up.
+    OperationalError in psycopg, and so is 54, which is not; of class 25 a standby's refusal and
+    the end of an idle transaction pass; all others are faults of ours or of the set-up.
     """
     is_permanent = isinstance(error, _PERMANENT) or is_of_data(error)
     return isinstance(error, _TRANSIENT) and not is_permanent
@@ -212,8 +223,7 @@ class ProjectionSession:
 
     def _connect(self) -> psycopg.Connection:
         connection = connect(self._settings, APPLICATION)
-        for name, value in self._session_settings.items():
-            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        _configure(connection, self._session_settings)
         connection.execute(STAGING_TABLE)
         connection.prepare_threshold = 2
         connection.prepared_max = 500
@@ -223,20 +233,29 @@ class ProjectionSession:
 def connect(settings: Settings, application: str) -> psycopg.Connection:
     """Return a session in autocommit mode that notices a dead server within half a minute.
 
+    The server notices a dead client as soon, and frees what its session has locked.
+
     Raises:
         psycopg.OperationalError: when Postgres cannot be reached.
     """
     try:
-        return psycopg.connect(
-            settings.database_url,
+        connection = psycopg.connect(
+            make_conninfo(settings.database_url, **_KEEPALIVES, tcp_user_timeout=_UNANSWERED_MS),
             autocommit=True,
             connect_timeout=5,
             application_name=f"{application}@{socket.gethostname()}:{os.getpid()}",
-            keepalives_idle=10,
-            keepalives_interval=5,
-            keepalives_count=3,
-            tcp_user_timeout=30_000,
         )
+        try:
+            _configure(connection, _SERVER_SETTINGS)
+        except psycopg.Error:
+            connection.close()
+            raise
     except psycopg.OperationalError:
         POSTGRES.suspect()
         raise
+    return connection
+
+
+def _configure(connection: psycopg.Connection, settings: Mapping[str, str | int]) -> None:
+    for name, value in settings.items():
+        connection.execute("SELECT set_config(%s, %s, false)", (name, str(value)))

@@ -69,8 +69,9 @@ DELETE FROM {leaf} AS leaf USING first
 WHERE leaf.key = first.key AND leaf.id <> first.first_id
 RETURNING leaf.id, first.record_number
 """
-# An anti-join of two whole leaves, which the session's settings are against (they are for
-# batches that find a few rows by their keys); hashed, it reads each leaf once.
+# For joins of whole leaves, which the session's settings are against (they are for batches that
+# find a few rows by their keys): hashed, they read each leaf once, and without an index on keys
+# a nested loop would read it for each row.
 _WHOLE_LEAVES: LiteralString = """
 SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_nestloop = off
 """
@@ -165,8 +166,10 @@ class Generations:
             with cursor.connection.transaction():
                 cursor.execute(key_index)
         except errors.UniqueViolation:
+            cursor.execute(_WHOLE_LEAVES)
             cursor.execute(sql.SQL(_TAKE_OUT_REPEATS).format(leaf=leaf))
             repeats = sorted(cast("list[tuple[int, int]]", cursor.fetchall()))
+            cursor.execute(_FEW_ROWS)
             cursor.execute(key_index)
         for attribute in attributes:
             self.index_attribute(cursor, generation, partition, attribute)

@@ -117,6 +117,12 @@ ORDER BY number
 """
 _IS_THERE: LiteralString = "SELECT to_regclass(%(table)s) IS NOT NULL"
 _OLD_VERSION: LiteralString = "SELECT version FROM {schema}.projection"
+_HELD_S: Final = 60
+"""So long a transaction that holds the workers may wait for the builder: a healthy one gives its
+replay a third of that, and then puts off what it was about."""
+_END_IF_IDLE: LiteralString = """
+SELECT set_config('idle_in_transaction_session_timeout', %(held_ms)s, true)
+"""
 _RAISE_EPOCHS: LiteralString = """
 UPDATE {schema}.projection_offset SET epoch = epoch + 1
 """
@@ -305,8 +311,10 @@ def hold(cursor: psycopg.Cursor, active: Instance) -> list[int]:
     """Stop all workers of the instance until the transaction ends; its next_offsets.
 
     Their epochs are raised, so no batch of theirs is written after it.
+    Where who holds them is frozen, or has vanished, Postgres ends its session within a minute.
     """
     schema = sql.Identifier(active.schema)
+    cursor.execute(_END_IF_IDLE, {"held_ms": str(_HELD_S * 1000)})
     cursor.execute(sql.SQL(_RAISE_EPOCHS).format(schema=schema))
     return next_offsets(cursor, active.schema)
 

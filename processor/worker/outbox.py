@@ -3,6 +3,8 @@
 One sender at a time, chosen by an advisory lock that Postgres frees when the
 session ends.  Rows are deleted after Kafka acknowledged them, so a crash in
 between sends them again: a repeat, never a gap.
+Who waits for the lock looks at what is to be sent too.  Where that does not change, and the
+sender's session has nothing to say either, as one of a frozen process, the session is ended.
 Where a record is too large for its topic, its batch is sent again one record at a time, so that
 a shorter one takes its place in the order (:mod:`processor.worker.shortening`).
 
@@ -54,8 +56,25 @@ _BATCH_BYTES: Final = 32 << 20
 _PAUSE_S: Final = 0.1
 _RETRY_S: Final = 2.0
 _FLUSH_S: Final = 30.0
+_DELIVERY_S: Final = 20
+_PATIENCE_S: Final = 30.0
+"""So long a sender may say nothing to Postgres: one at work does all the time, but while it waits
+for Kafka's answer, which it gives up before."""
 _SWEEP_EVERY: Final = 600
 _TRY_LOCK: LiteralString = "SELECT pg_try_advisory_lock(hashtextextended(%(name)s, 0))"
+# By who holds the lock of this name. A frozen client's backend is idle, in a transaction or not,
+# or hands it an answer that it does not take; one at work on a statement is let be.
+_END_SENDER: LiteralString = """
+SELECT pg_terminate_backend(pid)
+FROM pg_stat_activity
+WHERE pid <> pg_backend_pid() AND starts_with(application_name, %(application)s)
+  AND state_change < clock_timestamp() - make_interval(secs => %(patience_s)s)
+  AND (state <> 'active' OR wait_event = 'ClientWrite')
+  AND pid IN (SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database
+              WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+                AND datname = current_database()
+                AND (classid::bigint << 32 | objid::bigint) = hashtextextended(%(name)s, 0))
+"""
 # At least one; of large ones no more than a batch's memory allows.
 _NEXT: LiteralString = """
 SELECT id, topic, key, value, headers
@@ -64,7 +83,7 @@ FROM (SELECT *, sum(COALESCE(octet_length(value), 0)) OVER (ORDER BY id) AS byte
 WHERE bytes - COALESCE(octet_length(value), 0) < %(bytes)s
 ORDER BY id
 """
-_LAST: LiteralString = "SELECT max(id) FROM {schema}.outbox"
+_WAITING: LiteralString = "SELECT min(id), max(id) FROM {schema}.outbox"
 _TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 _PASSING: Final = frozenset(
     {
@@ -87,8 +106,17 @@ _log = structlog.stdlib.get_logger("rollcall.processor")
 class Outbox(EssentialThread):
     """Sends while it holds the lock, else waits for it; also clears what is old."""
 
-    def __init__(self, settings: Settings, schema: str, generations: Generations) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        schema: str,
+        generations: Generations,
+        *,
+        patience_s: float = _PATIENCE_S,
+    ) -> None:
+        """``patience_s``: how long a sender that does nothing is waited for."""
         super().__init__("outbox", self._send_all)
+        self._patience_s = patience_s
         self._settings = settings
         self._schema = schema
         self._generations = generations
@@ -121,6 +149,9 @@ class Outbox(EssentialThread):
 
     def _send_while_connected(self, connection: psycopg.Connection) -> None:
         while self._goes_on(connection) and not self._try_lock(connection):
+            self._note_waiting(connection)
+            if self._stuck_s() >= self._patience_s:
+                self._end_frozen_sender(connection)
             self.stopping.wait(_RETRY_S)
         turns = 0
         while self._goes_on(connection):
@@ -141,29 +172,39 @@ class Outbox(EssentialThread):
         parameters = {"rows": _BATCH_ROWS, "bytes": _BATCH_BYTES}
         cursor = connection.cursor(row_factory=class_row(OutboxRow))
         records = cursor.execute(self._sql(_NEXT), parameters).fetchall()
-        self._note_waiting(connection, records)
+        if records:
+            self._note_waiting(connection)
+        else:
+            self._note_empty()
         try:
             self._send(records)
         except _TooLargeError:
             # From the first on: what was taken comes once more, and the order is kept.
             for record in records:
                 self._send_in_some_form(record)
+                self._note_sent(connection, [record])
+        else:
+            self._note_sent(connection, records)
+        return len(records)
+
+    def _note_sent(self, connection: psycopg.Connection, records: Sequence[OutboxRow]) -> None:
         if records:
             connection.execute(self._sql(_DONE), {"ids": [record.id for record in records]})
             OUTBOX_SENT.inc(len(records))
-        return len(records)
 
-    def _note_waiting(self, connection: psycopg.Connection, records: Sequence[OutboxRow]) -> None:
+    def _note_waiting(self, connection: psycopg.Connection) -> None:
         """Set the metrics; ids come in order, so the first and the last tell how many wait."""
-        if not records:
-            self._next = None
-            OUTBOX_WAITING.set(0)
+        first, last = connection.execute(self._sql(_WAITING)).fetchone() or (None, None)
+        if first is None:
+            self._note_empty()
             return
-        first = records[0].id
         if self._next is None or self._next[0] != first:
             self._next = (first, time.monotonic())
-        row = connection.execute(self._sql(_LAST)).fetchone()
-        OUTBOX_WAITING.set((row[0] if row else first) - first + 1)
+        OUTBOX_WAITING.set(last - first + 1)
+
+    def _note_empty(self) -> None:
+        self._next = None
+        OUTBOX_WAITING.set(0)
 
     def _stuck_s(self) -> float:
         waiting = self._next
@@ -234,9 +275,18 @@ class Outbox(EssentialThread):
                 self._generations.drop(cursor, generation)
 
     def _try_lock(self, connection: psycopg.Connection) -> bool:
-        name = f"{_APPLICATION}:{self._schema}"
-        row = connection.execute(_TRY_LOCK, {"name": name}).fetchone()
+        row = connection.execute(_TRY_LOCK, {"name": self._lock_name}).fetchone()
         return row is not None and bool(row[0])
+
+    def _end_frozen_sender(self, connection: psycopg.Connection) -> None:
+        parameters = {"application": _APPLICATION, "name": self._lock_name}
+        ended = connection.execute(_END_SENDER, parameters | {"patience_s": self._patience_s})
+        if ended.rowcount:
+            _log.warning("ending the session that holds up the outbox", waited_s=self._stuck_s())
+
+    @property
+    def _lock_name(self) -> str:
+        return f"{_APPLICATION}:{self._schema}"
 
     def _make_producer(self) -> Producer:
         return make_producer(
@@ -244,7 +294,7 @@ class Outbox(EssentialThread):
             statistics("outbox")
             | {
                 "linger.ms": 5,
-                "delivery.timeout.ms": 20_000,
+                "delivery.timeout.ms": _DELIVERY_S * 1000,
                 # A poison record may be as large as its topic takes; its copy must not be refused.
                 "message.max.bytes": MAX_DEAD_LETTER_BYTES,
             },

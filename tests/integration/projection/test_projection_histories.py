@@ -10,7 +10,7 @@ import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
 import pytest
@@ -361,6 +361,37 @@ def test_a_delsert_that_is_cancelled_before_its_end_is_never_shown(
 
     assert hidden == ([] if has_ended else [(new.job_id,)])
     assert_users(scene.env, model.users if has_ended else before)
+
+
+def test_repeated_keys_are_taken_out_of_a_leaf_that_is_read_a_few_times(scene: Scene) -> None:
+    """Whatever their number: without an index a nested loop would read it once a key."""
+    lines: list[Cells] = [(key % 20, "Ada", "L", "", "France", "", "") for key in range(60)]
+    job = job_of(0, "delsert", lines)
+    for partition, records in enumerate(make_pass(job, 0, PARTITIONS)):
+        scene.log.append(partition, records)
+    plans: list[str] = []
+
+    class Explained(psycopg.Cursor[Any]):
+        """Notes the plan of what takes repeats out, as the session would make it."""
+
+        def execute(self, query: Any, *args: Any, **options: Any) -> Self:
+            text = str(query.as_string(self)) if hasattr(query, "as_string") else ""
+            if text.lstrip().startswith("WITH repeated"):
+                super().execute(f"EXPLAIN {text}".encode())
+                plans.append("\n".join(row[0] for row in self.fetchall()))
+            return super().execute(query, *args, **options)
+
+    worker = scene.worker()
+    worker.expects_new = True
+    worker.session.connection().cursor_factory = Explained
+    worker.project(scene.log, [100] * PARTITIONS)
+
+    assert len(plans) == PARTITIONS
+    assert [plan for plan in plans if "Nested Loop" in plan] == []
+    model = Model()
+    model.apply(job)
+    assert_users(scene.env, model.users)
+    assert_outcomes(scene.env, model.outcomes)
 
 
 def test_of_two_delserts_that_end_together_the_later_one_counts(scene: Scene) -> None:
