@@ -96,7 +96,7 @@ def test_a_sender_that_is_frozen_is_ended_and_another_one_sends(
     env: Ground, freeze: Callable[[psycopg.Connection], None]
 ) -> None:
     """Its lock would else be kept as long as its process is frozen."""
-    status = (env.settings.topics.job_status.name, b"7", encode(_STATUS), {})
+    status: _Row = (env.settings.topics.job_status.name, b"7", encode(_STATUS), {})
     with contextlib.closing(connect(env.settings, "rollcall-outbox")) as holder:
         holder.execute(_LOCK)
         freeze(holder)
