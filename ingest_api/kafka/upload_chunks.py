@@ -22,6 +22,7 @@ from ingest_api.kafka.producer import Record
 from schemas.clients.kafka import LONGEST_POLL_S, make_reader
 from schemas.clients.ranges import is_gone
 from schemas.clients.unreadable import UnreadableBatch, UnreadableBatches
+from schemas.clients.watermarks import watermarks
 from schemas.events import ChunkRange
 from schemas.log.record_headers import headers_of
 from schemas.log.topics import partition_of
@@ -294,7 +295,7 @@ class ChunkReader:
         chunks = self._file.chunks
         [place] = self._consumer.assignment()
         try:
-            _, end = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s)
+            _, end = watermarks(self._consumer, place, self._timeout_s)
         except KafkaException as error:
             raise LogUnavailableError(str(error)) from error
         if chunks.last_offset >= end:

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from schemas.clients.errors import KafkaUnreachableError, RecordsGoneError, kafka_asked
 from schemas.clients.kafka import make_reader
 from schemas.clients.unreadable import UnreadableBatches
+from schemas.clients.watermarks import watermarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,7 +43,7 @@ def bounds_of(consumer: Consumer, topic: str, partition: int, *, ask_s: float) -
     """
     with kafka_asked(f"the ends of {topic}, partition {partition}"):
         try:
-            return consumer.get_watermark_offsets(TopicPartition(topic, partition), ask_s)
+            return watermarks(consumer, TopicPartition(topic, partition), ask_s)
         except KafkaException as error:
             if error.args[0].code() == KafkaError._UNKNOWN_PARTITION:  # noqa: SLF001 - its public name
                 # librdkafka tells this from what it has once learnt, maybe of a broker that had

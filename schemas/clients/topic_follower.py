@@ -24,6 +24,7 @@ from schemas.clients.kafka import READ_TO_END, make_reader
 from schemas.clients.metrics import FORGED_RECORDS
 from schemas.clients.ranges import is_end
 from schemas.clients.unreadable import UnreadableBatch, UnreadableBatches
+from schemas.clients.watermarks import watermarks
 from schemas.codec.codec import UndecodableError
 from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.log.digests import SignedRecords
@@ -164,7 +165,7 @@ class TopicFollower:
         places = [TopicPartition(self._topic, partition, 0) for partition in sorted(self._unread)]
         with suppress(KafkaException):
             for place in places:
-                begin, end = self._consumer.get_watermark_offsets(place, timeout=_ASK_S)
+                begin, end = watermarks(self._consumer, place, _ASK_S)
                 self._ends[place.partition] = end
                 self._note_read(place.partition, begin)
         self._consumer.assign(places)

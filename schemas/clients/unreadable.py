@@ -21,6 +21,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from schemas.clients.kafka import make_reader
+from schemas.clients.watermarks import watermarks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -193,7 +194,7 @@ class _Search:
         """
         if self._batch_at(first) != first:
             raise _UnknownError("it is another's")
-        _, end = self._probe.get_watermark_offsets(TopicPartition(*self._place), self._left_s())
+        _, end = watermarks(self._probe, TopicPartition(*self._place), self._left_s())
         following: int | None = first
         last, batches = first - 1, 0
         try:

@@ -6,12 +6,12 @@ import asyncio
 import hashlib
 import random
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ingest_api.errors import UploadLostError
-from ingest_api.kafka.producer import Appender
+from ingest_api.errors import LogUnavailableError, UploadLostError
+from ingest_api.kafka.producer import Appender, Record
 from ingest_api.kafka.topic_setup import ensure_topics
 from ingest_api.kafka.upload_chunks import CHUNK_BYTES, ChunkSource, ChunkWriter, StoredFile
 from schemas.log.topics import partition_of
@@ -19,6 +19,8 @@ from tests.support.data.raw_batches import append_unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from confluent_kafka import Producer
 
     from schemas.config.settings import Settings
     from tests.support.servers.surroundings import Ground
@@ -159,3 +161,40 @@ def test_a_batch_that_nobody_can_read_holds_up_no_file(
     monkeypatch.setattr("ingest_api.kafka.upload_chunks._STEP_OVER_S", 0.0)
     with pytest.raises(UploadLostError, match="batches that nobody can decompress"):
         source.open(file).read()
+
+
+class MetByItsEnd:
+    """A producer that is discarded by another thread while a record is handed to it."""
+
+    def __init__(self, polled: Any) -> None:
+        self._polled = polled
+        self._producer: Producer = polled._producer
+
+    def produce(self, *arguments: Any, **more: Any) -> None:
+        """Give the serving thread time to throw everything away, then queue the record."""
+        self._polled.discard()
+        self._polled._thread.join(1)
+        self._producer.produce(*arguments, **more)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._producer, name)
+
+
+def test_a_record_that_meets_the_end_of_its_producer_is_reported(settings: Settings) -> None:
+    """As not delivered, or as delivered: nobody waits for it for ever."""
+    record = Record(
+        topic=settings.topics.uploads.name, partition=0, key=b"k", value=b"v", headers=()
+    )
+
+    async def run() -> None:
+        appender = Appender(settings.kafka, "test", timeout_s=60)
+        await appender.append(record)
+        polled: Any = appender._polled  # pyright: ignore[reportPrivateUsage] - the end of it is met
+        polled._producer = MetByItsEnd(polled)
+        async with asyncio.timeout(60):
+            with pytest.raises(LogUnavailableError):
+                await appender.append(record)
+            await appender.append(record)
+        appender.discard()
+
+    asyncio.run(run())

@@ -22,7 +22,6 @@ from schemas.events import JOB_MODES
 from schemas.read_model.tables import HIDE_CANCELLED
 from tests.support.data.passes import make_pass
 from tests.support.data.projection_scene import Scene
-from tests.support.data.projector_scene import ProjectorDriver
 from tests.support.models.model import FIELDS, Job, Model
 from tests.support.models.verdict import assert_outcomes, assert_users, select
 from tests.support.servers.surroundings import PARTITIONS
@@ -236,35 +235,6 @@ def test_a_batch_that_was_committed_is_not_applied_again(scene: Scene) -> None:
         worker.project(scene.log, [100] * PARTITIONS)
     model = Model()
     model.apply(job)
-    assert_outcomes(scene.env, model.outcomes)
-
-
-@pytest.mark.parametrize("lost", range(6))
-def test_whichever_commit_s_answer_is_lost_rows_go_where_they_belong(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, lost: int
-) -> None:
-    """Also those of a delsert that were handed over already when the answer did not come."""
-    old = job_of(0, "insert", [(key, "Ada", "L", "", "France", "", "") for key in range(6)])
-    new = job_of(1, "delsert", [(key, "Eve", "L", "", "India", "", "") for key in range(3, 9)])
-    for job, previous in ((old, 0), (new, old.job_id)):
-        for partition, records in enumerate(make_pass(job, previous, PARTITIONS)):
-            scene.log.append(partition, records)
-    driver = ProjectorDriver(scene)
-    project, answers = driver.projection.project, itertools.count()
-
-    def answer_lost(*arguments: Any) -> dict[int, int]:
-        answer = project(*arguments)
-        if next(answers) == lost:
-            raise psycopg.OperationalError("the connection was cut")
-        return answer
-
-    monkeypatch.setattr(driver.projection, "project", answer_lost)
-    driver.run([1] * PARTITIONS)
-    model = Model()
-    model.apply(old)
-    model.apply(new)
-    assert driver.claims == 3
-    assert_users(scene.env, model.users)
     assert_outcomes(scene.env, model.outcomes)
 
 

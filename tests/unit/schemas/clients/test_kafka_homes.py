@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _ROOT: Final = Path(schemas.__file__).parents[1]
 _PACKAGES: Final = ("schemas", "ingest_api", "processor", "deploy")
 _HOME: Final = "schemas/clients/kafka.py"
+_CACHED: Final = "processor/worker/group_consumer.py"
+"""Asks for what its own consumer was told last, and nobody else."""
 _SAMPLE: Final = "deploy/samples/producers/send_users.py"
 """Shows another team how to produce, with nothing of ours."""
 _CLIENTS: Final = {
@@ -76,3 +78,9 @@ def test_topics_of_events_are_followed_by_one_reader() -> None:
         "ingest_api/kafka/upload_chunks.py",
         "processor/kafka/partition_reader.py",
     }
+
+
+def test_where_a_partition_begins_and_ends_is_asked_for_in_one_module() -> None:
+    """Which doubts an answer that it is empty."""
+    asking = set(_modules_that_call({"get_watermark_offsets"}))
+    assert asking == {"schemas/clients/watermarks.py", _CACHED}
