@@ -73,9 +73,10 @@ _UNANSWERED_MS: Final = 30_000
 # Of the server's end of the connection, which the client's settings say nothing to: a session
 # whose client has vanished keeps its locks until the server notices, by itself after two hours.
 # On a Unix socket these change nothing (PostgreSQL manual, "Connection Settings").
+# A client that only takes its time, as a verification that waits for Kafka, has minutes.
 _SERVER_SETTINGS: Final = {
     **{f"tcp_{name}": value for name, value in _KEEPALIVES.items()},
-    "tcp_user_timeout": _UNANSWERED_MS,
+    "tcp_user_timeout": 300_000,
 }
 _TRANSIENT: Final = (
     errors.OperationalError,  # connections, shutdowns, locks, serialisation, out of resources
@@ -233,7 +234,8 @@ class ProjectionSession:
 def connect(settings: Settings, application: str) -> psycopg.Connection:
     """Return a session in autocommit mode that notices a dead server within half a minute.
 
-    The server notices a dead client as soon, and frees what its session has locked.
+    The server notices a dead client as soon, and frees what its session has locked; one that dies
+    with an answer on its way, within five minutes.
 
     Raises:
         psycopg.OperationalError: when Postgres cannot be reached.

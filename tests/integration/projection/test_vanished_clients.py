@@ -69,7 +69,7 @@ def test_postgres_asks_whether_a_client_is_still_there(over_tcp: str) -> None:
     names = ("keepalives_idle", "keepalives_interval", "keepalives_count", "user_timeout")
     with connect(read(Settings, environ), "rollcall-outbox") as connection:
         found = [connection.execute(f"SHOW tcp_{name}".encode()).fetchone() for name in names]
-    assert found == [("10",), ("5",), ("3",), ("30000",)]
+    assert found == [("10",), ("5",), ("3",), ("300000",)]
 
 
 @pytest.fixture
