@@ -62,14 +62,10 @@ class ErrorReader:
     _SELECT_TOTAL: Final = """
     SELECT rejected, state FROM public.jobs WHERE job_id = %s
     """
-    # A line has 64 KiB at most, and a page a thousand lines: where they come to more than a page
-    # may, the later ones are cut off. The error file has them whole.
-    _SELECT_PAGE: Final = """
-    SELECT record_number, line, "column", code, reason, value, further_faults,
-           CASE WHEN before < %(most_bytes)s OR length(raw) <= %(cut)s THEN raw
-           ELSE left(raw, %(cut)s) || '…' END AS raw
-    FROM (
-        SELECT record_number, line, "column", code, reason, value, raw, further_faults,
+    # Lines are long at times (64 KiB at most): ``before`` says what those before one come to.
+    _SUMMED: Final = """
+    WITH summed AS (
+        SELECT following.*,
                sum(octet_length(raw)) OVER (ORDER BY record_number) - octet_length(raw) AS before
         FROM (
             SELECT record_number, line, "column", code, reason, value, raw,
@@ -77,11 +73,18 @@ class ErrorReader:
             FROM public.rejections
             WHERE job_id = %(job_id)s AND record_number > %(after)s
             ORDER BY record_number
-            LIMIT %(page_size)s
-        ) AS page
-    ) AS summed
-    ORDER BY record_number
+            LIMIT %(most_lines)s
+        ) AS following
+    )
     """
+    # A page has all its lines: what would be too much is cut off. The error file has it whole.
+    _SELECT_PAGE: Final = f"""{_SUMMED}
+    SELECT record_number, line, "column", code, reason, value, further_faults,
+           CASE WHEN before < %(most_bytes)s OR length(raw) <= %(cut)s THEN raw
+           ELSE left(raw, %(cut)s) || '…' END AS raw
+    FROM summed
+    ORDER BY record_number
+    """  # noqa: S608 - made of constants
 
     async def _page(self, snapshot: Snapshot, *, job: LedgerJob, page: Page) -> JobErrors:
         counted = await snapshot.select(self._SELECT_TOTAL, (job.accepted.job_id,))
@@ -91,7 +94,7 @@ class ErrorReader:
             parameters = {
                 "job_id": job.accepted.job_id,
                 "after": await self._after(snapshot, job, page, total),
-                "page_size": page.size,
+                "most_lines": page.size,
                 "most_bytes": _MOST_PAGE_BYTES,
                 "cut": _CUT_CHARACTERS,
             }
@@ -140,24 +143,13 @@ class ErrorReader:
         found = await snapshot.select(statement, parameters)
         return found[0]["record_number"] - 1 if found else MOST_INT64
 
-    # The sum bounds what a page of long lines takes; the first of them always comes.
-    _SELECT_LINES: Final = """
+    # The first of them always comes.
+    _SELECT_LINES: Final = f"""{_SUMMED}
     SELECT record_number, line, "column", code, reason, raw, further_faults
-    FROM (
-        SELECT record_number, line, "column", code, reason, raw, further_faults,
-               sum(octet_length(raw)) OVER (ORDER BY record_number) - octet_length(raw) AS before
-        FROM (
-            SELECT record_number, line, "column", code, reason, raw,
-                   further_faults::text AS further_faults
-            FROM public.rejections
-            WHERE job_id = %(job_id)s AND record_number > %(after)s
-            ORDER BY record_number
-            LIMIT %(most_lines)s
-        ) AS following
-    ) AS summed
+    FROM summed
     WHERE before < %(most_bytes)s
     ORDER BY record_number
-    """
+    """  # noqa: S608 - made of constants
 
     async def select_lines(self, job: LedgerJob, after: int) -> list[Row]:
         """Return some of the refused lines after this line of data, as uploaded; none at the end.

@@ -78,6 +78,9 @@ _SERVER_SETTINGS: Final = {
     **{f"tcp_{name}": value for name, value in _KEEPALIVES.items()},
     "tcp_user_timeout": 300_000,
 }
+_SET: LiteralString = """
+SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS given (name, value)
+"""
 _TRANSIENT: Final = (
     errors.OperationalError,  # connections, shutdowns, locks, serialisation, out of resources
     errors.IdleInTransactionSessionTimeout,  # the session was ended, as by a shutdown
@@ -259,5 +262,5 @@ def connect(settings: Settings, application: str) -> psycopg.Connection:
 
 
 def _configure(connection: psycopg.Connection, settings: Mapping[str, str | int]) -> None:
-    for name, value in settings.items():
-        connection.execute("SELECT set_config(%s, %s, false)", (name, str(value)))
+    names, values = list(settings), list(map(str, settings.values()))
+    connection.execute(_SET, (names, values))

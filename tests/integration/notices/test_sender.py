@@ -15,13 +15,13 @@ from ingest_api.notices.sender import Sender
 from ingest_api.notices.settings import NoticeSettings
 from ingest_api.notices.store import NoticeStore
 from ingest_api.postgres.own_tables import make_own_tables
-from ingest_api.postgres.pool import Database
-from tests.support.data.read_model_rows import execute
+from tests.support.data.read_model_rows import ask, execute
 from tests.support.servers.scripted_server import Answer, scripted_server
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from ingest_api.postgres.pool import Database
     from tests.support.servers.surroundings import Ground
 
 OWNER: Final = "https://issuer.example.org/ada"
@@ -50,16 +50,11 @@ WHERE attempts > 0 ORDER BY delivery.id
 def on_tables(env: Ground, work: Callable[[Database], Awaitable[None]]) -> None:
     """Do it with a database that has the API's own tables."""
 
-    async def run() -> None:
-        database = Database(env.conninfo)
-        await database.open()
-        try:
-            await make_own_tables(database, *OWN_TABLES)
-            await work(database)
-        finally:
-            await database.close()
+    async def run(database: Database) -> None:
+        await make_own_tables(database, *OWN_TABLES)
+        await work(database)
 
-    asyncio.run(run())
+    ask(env.conninfo, run)
 
 
 async def sent(database: Database, settings: NoticeSettings, number: int) -> list[dict[str, Any]]:
