@@ -198,30 +198,46 @@ def broker_pid(stack: LocalStack) -> Iterator[int]:
     os.kill(stack.kafka.child.pid, signal.SIGCONT)
 
 
+async def freeze(broker_pid: int, seconds: float) -> None:
+    """Stop the broker for so long."""
+    os.kill(broker_pid, signal.SIGSTOP)
+    await asyncio.sleep(seconds)
+    os.kill(broker_pid, signal.SIGCONT)
+
+
+_TRIES = 5
+"""A machine that is busy may take longer than is waited for, so one answer may be "unknown"."""
+
+
 @pytest.mark.parametrize("frozen_s", [6.0, 15.0])
 def test_an_acknowledgement_that_does_not_come_leaves_nothing_open(
     settings: Settings, broker_pid: int, frozen_s: float
 ) -> None:
     """Whatever is answered meanwhile, the log agrees with it, and a retry ends in one job."""
 
+    async def answer_to(log: JobLog, first: JobAccepted) -> str:
+        frozen = asyncio.create_task(freeze(broker_pid, frozen_s))
+        answered = await log.accept(first)
+        await frozen
+        retried = await log.accept(replace(first, attempt="same"))
+        assert retried in {"accepted", "same"}
+        async with following(settings) as other:
+            await other.catch_up()
+            jobs = [job.accepted for job in other.ledger.jobs]
+            counting = [job.attempt for job in jobs if job.job_id == first.job_id]
+            assert len(counting) == 1
+            if answered in {"accepted", "voided"}:
+                assert (counting == ["first"]) == (answered == "accepted")
+        return answered
+
     async def run() -> None:
         async with following(settings) as log:
             await log.catch_up()
-            os.kill(broker_pid, signal.SIGSTOP)
-            thawed = asyncio.Event()
-            loop = asyncio.get_running_loop()
-            loop.call_later(frozen_s, os.kill, broker_pid, signal.SIGCONT)
-            loop.call_later(frozen_s, thawed.set)
-            answered = await log.accept(FIRST)
-            await thawed.wait()
-            retried = await log.accept(SAME)
-            assert retried in {"accepted", "same"}
-            async with following(settings) as other:
-                await other.catch_up()
-                counting = [job.accepted.attempt for job in other.ledger.jobs]
-                assert len(counting) == 1
-                if answered in {"accepted", "voided"}:
-                    assert (counting == ["first"]) == (answered == "accepted")
+            for number in range(_TRIES):
+                answered = await answer_to(log, replace(FIRST, job_id=41 + number))
+                if answered != "unknown" or frozen_s > 9:
+                    return
+        pytest.fail("nothing was known after several uploads")
 
     asyncio.run(run())
 
@@ -229,25 +245,19 @@ def test_an_acknowledgement_that_does_not_come_leaves_nothing_open(
 def test_an_undo_that_is_not_acknowledged_leaves_nothing_open(
     settings: Settings, broker_pid: int
 ) -> None:
-    """Whatever is answered, the log agrees with it; that nothing is known is the exception."""
-
-    async def freeze() -> None:
-        os.kill(broker_pid, signal.SIGSTOP)
-        await asyncio.sleep(6.0)
-        os.kill(broker_pid, signal.SIGCONT)
+    """Whatever is answered meanwhile, the log agrees with it."""
 
     async def run() -> None:
         async with following(settings) as log:
             await log.accept(FIRST)
-            for attempt in range(5):
-                frozen = asyncio.create_task(freeze())
-                answered = await log.change(replace(REVERTED, attempt=f"undo {attempt}"))
+            for number in range(_TRIES):
+                frozen = asyncio.create_task(freeze(broker_pid, 6.0))
+                answered = await log.change(replace(REVERTED, attempt=f"undo {number}"))
                 await frozen
-                # A machine that is busy may take longer than is waited for.
                 if answered != "unknown":
                     break
             else:
-                pytest.fail("nothing was known after five undos")
+                pytest.fail("nothing was known after several undos")
             async with following(settings) as other:
                 await other.catch_up()
                 assert (other.ledger.reverts.now() == {41}) == (answered != "voided")

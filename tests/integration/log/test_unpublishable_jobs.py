@@ -119,8 +119,12 @@ def test_a_published_job_never_fails_though_its_file_is_gone(world: World) -> No
     assert "published job is left as it is" in service.log_text()
 
 
-def test_a_published_job_without_its_file_is_ended_by_its_cancellation(world: World) -> None:
-    """The log has lost rows of it: who has looked cancels it, and those behind it go on."""
+@pytest.mark.parametrize("job_id", [1, 2])
+def test_a_published_job_is_ended_by_its_cancellation(world: World, job_id: int) -> None:
+    """The log has lost rows of it: who has looked cancels it, and those behind it go on.
+
+    So does the one behind a job that is left as it is, since its file is gone.
+    """
     world.accept(1, tidy_csv([1]))
     world.services.publisher(watchdog_s="1", give_up_s="1")
     world.wait_sealed(1)
@@ -128,14 +132,14 @@ def test_a_published_job_without_its_file_is_ended_by_its_cancellation(world: Wo
     world.accept(2, tidy_csv([2]))
     world.wait_sealed(2)
     cancelled = JobCancelled(
-        job_id=1, attempt="c", requested_at=datetime.now(UTC), requested_by="operator"
+        job_id=job_id, attempt="c", requested_at=datetime.now(UTC), requested_by="operator"
     )
     world.append(cancelled, world.topics.job_events.name)
 
     world.commit_all_as_processors()
-    world.wait_sealed(1, times=2)
+    world.wait_sealed(job_id, times=2)
     wait_until(lambda: set(map(last_seal, world.log())) == {2}, TIMEOUT_S)
 
-    ends = [event for log in world.log() for _, event in decoded(log) if is_end_of(event, 1)]
+    ends = [event for log in world.log() for _, event in decoded(log) if is_end_of(event, job_id)]
     assert [event.is_abandoned for event in ends] == [False, True] * len(world.log())
     assert world.failures() == []
