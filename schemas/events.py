@@ -174,7 +174,11 @@ class ColumnMapping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobAccepted:
-    """An upload that was taken: all that a pass over its file depends on."""
+    """An upload that was taken: all that a pass over its file depends on.
+
+    ``row_frame`` and ``rejection_frame`` begin the values of its rows, and name their schemas (see
+    :mod:`schemas.codec.framing`); None where whoever publishes it writes its own.
+    """
 
     job_id: int
     attempt: str
@@ -203,6 +207,8 @@ class JobAccepted:
     fills: int = 0
     opt_ins: str = "apply"
     invalid_optional: str = "reject"
+    row_frame: bytes | None = None
+    rejection_frame: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,8 @@ from ingest_api.uploads.multipart import FormError
 from ingest_api.uploads.receiver import UploadReceiver
 from ingest_api.validation.phones import load_calling_codes
 from ingest_api.web.idempotency_key import job_id_of
-from schemas.events import JobAccepted
+from schemas.codec.framing import frame_of
+from schemas.events import JobAccepted, RowRejected, UserRow
 from schemas.rules.attributes import MAX_ATTRIBUTES, key_field
 from schemas.rules.fields import RULES_VERSION
 
@@ -388,4 +389,6 @@ def job_accepted(request: ImportRequest, form: ReceivedForm, received: ReceivedF
         unknown_columns=received.file_format.unknown_columns,
         opt_ins=options.opt_ins,
         invalid_optional=options.invalid_optional,
+        row_frame=frame_of(UserRow),
+        rejection_frame=frame_of(RowRejected),
     )

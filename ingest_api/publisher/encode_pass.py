@@ -18,7 +18,7 @@ from ingest_api.parsing.columns import take
 from ingest_api.parsing.file_format import UNLIMITED
 from ingest_api.validation.validated_file import validate_file
 from schemas import events
-from schemas.codec import columnar
+from schemas.codec import columnar, framing
 from schemas.log.topics import partitions_of
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class FilePass:
         self.digests = [0] * partitions
         self._blocks = validate_file(readable, accepted, limits)
         self._accepted = accepted
+        self._row_frame = accepted.row_frame or framing.frame_of(events.UserRow)
+        self._rejection_frame = accepted.rejection_frame or framing.frame_of(events.RowRejected)
 
     def blocks(self) -> Iterator[Values]:
         """Yield keys and framed values in order, by partition; one that gets none is left out.
@@ -68,7 +70,7 @@ class FilePass:
         shifts = np.cumsum(counts) - counts - np.array(self.rows)
         sequences[order] = np.arange(len(order)) - np.repeat(shifts, counts)
         ordered_keys = take(keys.cast(pa.binary()), order)
-        ordered_values = take(_encoded(checked, sequences), order)
+        ordered_values = take(self._encoded(checked, sequences), order)
         return self._by_partition(ordered_keys, ordered_values, counts)
 
     def _keys(self, checked: RowsAndRejections) -> pa.StringArray:
@@ -79,6 +81,19 @@ class FilePass:
             return keys
         job_id = self._accepted.job_id
         return pa.concat_arrays([keys, pa.array([f"{job_id}/{number}" for number in numbers])])
+
+    def _encoded(
+        self, checked: RowsAndRejections, sequences: npt.NDArray[np.int64]
+    ) -> pa.BinaryArray:
+        """Return the values of the rows, then those of the rejections."""
+        count = checked.rows.num_rows
+        rows = _with_sequence(checked.rows, sequences[:count])
+        values = columnar.encode_batch(self._row_frame, rows)
+        if not checked.rejections.num_rows:
+            return values
+        rejections = _with_sequence(checked.rejections, sequences[count:])
+        refused = columnar.encode_batch(self._rejection_frame, rejections)
+        return pa.concat_arrays([values, refused])
 
     def _by_partition(
         self, keys: pa.BinaryArray, values: pa.BinaryArray, counts: npt.NDArray[np.int64]
@@ -104,17 +119,6 @@ def _order(checked: RowsAndRejections, partitions: npt.NDArray[np.int32]) -> npt
     both = (checked.rows, checked.rejections)
     numbers = np.concatenate([batch.column("record_number").to_numpy() for batch in both])
     return np.lexsort((numbers, narrow))
-
-
-def _encoded(checked: RowsAndRejections, sequences: npt.NDArray[np.int64]) -> pa.BinaryArray:
-    """Return the values of the rows, then those of the rejections."""
-    count = checked.rows.num_rows
-    rows = _with_sequence(checked.rows, sequences[:count])
-    values = columnar.encode_batch(events.UserRow, rows)
-    if not checked.rejections.num_rows:
-        return values
-    rejections = _with_sequence(checked.rejections, sequences[count:])
-    return pa.concat_arrays([values, columnar.encode_batch(events.RowRejected, rejections)])
 
 
 def _with_sequence(batch: pa.RecordBatch, sequences: npt.NDArray[np.int64]) -> pa.RecordBatch:

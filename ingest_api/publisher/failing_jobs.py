@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Final
 from ingest_api.errors import PassFailedError, RulesUnknownError, UnfitJobError, UploadLostError
 from ingest_api.kafka.single_append import append_job_event
 from ingest_api.parsing.errors import FileFault
-from schemas.events import JobFailed
+from schemas.codec.framing import is_writable
+from schemas.events import JobFailed, RowRejected, UserRow
 from schemas.rules.fields import RULES_VERSION
 
 if TYPE_CHECKING:
     from ingest_api.event_log.ledger import LedgerJob
+    from schemas.clients.event_schemas import EventSchemas
     from schemas.config.settings import Settings
 
 _UPGRADE_S: Final = 86_400.0
@@ -57,11 +59,12 @@ class FailingJobs:
         self._since_s.pop(job_id, None)
 
 
-def check_rules(job: LedgerJob) -> None:
+def check_rules(job: LedgerJob, schemas: EventSchemas) -> None:
     """Refuse a job whose pass would differ from that of the code that accepted it.
 
     Raises:
-        RulesUnknownError: a later version of the rules has accepted it.
+        RulesUnknownError: a later version of the rules or of the rows' schemas has accepted it.
+        RegistryUnreachableError: the schemas can't be known now.
     """
     version = job.accepted.rules_version
     if version > RULES_VERSION:
@@ -69,6 +72,15 @@ def check_rules(job: LedgerJob) -> None:
             f"it needs version {version} of the rules, this code knows {RULES_VERSION}:"
             " finish the upgrade"
         )
+    frames = {UserRow: job.accepted.row_frame, RowRejected: job.accepted.rejection_frame}
+    schemas.learn(frames.values())
+    for event_type, frame in frames.items():
+        if frame is not None and not is_writable(event_type, frame):
+            raise RulesUnknownError(
+                f"its {event_type.__name__}s are to begin with {frame.hex()}, a schema that this"
+                " code doesn't know: finish the upgrade, or set ROLLCALL_SCHEMA_REGISTRY_URL as it"
+                " was when the job was accepted"
+            )
 
 
 def failure_of(job_id: int, error: Exception) -> JobFailed:

@@ -61,6 +61,7 @@ from schemas.clients.backoff import Backoff, Pauses
 from schemas.clients.event_schemas import EventSchemas
 from schemas.clients.outages import tell_outages
 from schemas.clients.topic_follower import TopicFollower
+from schemas.codec.registry_protocol import RegistryUnreachableError
 from schemas.config.environment import SettingsError, read
 from schemas.config.logs import configure_logging
 from schemas.config.metrics import serve_metrics
@@ -89,6 +90,7 @@ _TRANSIENT: Final = (
     PassFailedError,
     LogUnavailableError,
     LeaseLostError,
+    RegistryUnreachableError,
 )
 """Errors that a retry may mend."""
 _log = structlog.stdlib.get_logger("rollcall.publisher")
@@ -111,7 +113,7 @@ class Publisher:
         self._shared = shared
         self._failing = FailingJobs(settings.give_up_s)
         self._refused_pause_s = min(_REFUSED_PAUSE_S, settings.give_up_s)
-        schemas = EventSchemas(shared.schema_registry)
+        self._schemas = schemas = EventSchemas(shared.schema_registry)
         self._ledger = JobLedger()
         self._watchdog = Watchdog(settings.watchdog_s, self._ledger.offset_of)
         self._jobs = TopicFollower(shared.kafka, topics.job_events, schemas, keyring=shared.keyring)
@@ -259,7 +261,7 @@ class Publisher:
     def _append_pass(self, job: LedgerJob) -> int:
         if self._is_given_up(job.accepted.job_id):
             return self._producer.abandon(job, self._checkpoint)
-        check_rules(job)
+        check_rules(job, self._schemas)
         file = self._chunks.open(stored_file(job.accepted))
         return self._producer.publish(job, file, self._checkpoint)
 
@@ -299,6 +301,7 @@ class Publisher:
             self._retry_at_s = now_s + self._refused_pause_s
 
     def _fail(self, job_id: int, error: Exception) -> None:
+        self._checkpoint()  # a publisher that was frozen meanwhile decides nothing
         event = failure_of(job_id, error)
         append_failure(self._shared, event)
         FAILED_JOBS.inc()

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from schemas.events import Event
 
 
-def encoded(event_type: type[Event], batch: pa.RecordBatch) -> pa.BinaryArray:
-    """Return the body of each row."""
-    schema = _schema(event_type)
+def encoded(schema: framing.Schema, batch: pa.RecordBatch) -> pa.BinaryArray:
+    """Return the body of each row; the batch has the schema's fields, in its order."""
+    parsed = _parsed(schema)
     arrow: Any = batch
     columns = [_plain_values(column) for column in arrow.columns]
     bodies: list[bytes] = []
     for row in zip(*columns, strict=True):
         out = io.BytesIO()
         record = dict(zip(batch.schema.names, row, strict=True))
-        fastavro.schemaless_writer(out, schema, record, strict=True)
+        fastavro.schemaless_writer(out, parsed, record, strict=True)
         bodies.append(out.getvalue())
     return pa.array(bodies, pa.binary())
 
@@ -39,11 +39,12 @@ def decoded(event_type: type[Event], bodies: Sequence[bytes]) -> pa.RecordBatch:
     Raises:
         ValueError: one is malformed.
     """
-    schema, end_of = _schema(event_type), measure(framing.definition_of(event_type))
+    schema = framing.current_schema(event_type)
+    parsed, end_of = _parsed(schema), measure(schema.definition)
     records: list[dict[str, Any]] = []
     for body in bodies:
         end_of(body, 0)  # fastavro decodes some malformed bodies, and others crash it
-        record = fastavro.schemaless_reader(io.BytesIO(body), schema, None)
+        record = fastavro.schemaless_reader(io.BytesIO(body), parsed, None)
         records.append(cast("dict[str, Any]", record))
     arrow: Any = arrow_schema(event_type)
     columns: list[Any] = [
@@ -53,9 +54,9 @@ def decoded(event_type: type[Event], bodies: Sequence[bytes]) -> pa.RecordBatch:
 
 
 @functools.cache
-def _schema(event_type: type[Event]) -> Any:
+def _parsed(schema: framing.Schema) -> Any:
     """Return the schema with days and times as numbers: Arrow takes years that Python can't."""
-    definition = framing.without(framing.definition_of(event_type), "logicalType")
+    definition = framing.without(schema.definition, "logicalType")
     return fastavro.parse_schema(definition, named_schemas={})
 
 

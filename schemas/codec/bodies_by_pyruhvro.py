@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from schemas.events import Event
 
 
-def encoded(event_type: type[Event], batch: pa.RecordBatch) -> pa.BinaryArray:
-    """Return the body of each row."""
-    return pyruhvro.serialize_record_batch(batch, framing.text_of(event_type), 1)[0]
+def encoded(schema: framing.Schema, batch: pa.RecordBatch) -> pa.BinaryArray:
+    """Return the body of each row; the batch has the schema's fields, in its order."""
+    return pyruhvro.serialize_record_batch(batch, schema.json, 1)[0]
 
 
 def decoded(event_type: type[Event], bodies: Sequence[bytes]) -> pa.RecordBatch:

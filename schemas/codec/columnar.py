@@ -33,14 +33,20 @@ ROW_SCHEMA: Final = arrow_schema(events.UserRow)
 REJECTION_SCHEMA: Final = arrow_schema(events.RowRejected)
 
 
-def encode_batch(event_type: type[events.Event], batch: pa.RecordBatch) -> pa.BinaryArray:
-    """Return each row of the batch as a framed value, in order.
+def encode_batch(frame: bytes, batch: pa.RecordBatch) -> pa.BinaryArray:
+    """Return each row of the batch as a value with this frame, in its schema, in order.
 
-    The batch has the columns of :data:`ROW_SCHEMA` or :data:`REJECTION_SCHEMA`,
-    in that order and of those types.
+    The batch has the columns of :data:`ROW_SCHEMA` or :data:`REJECTION_SCHEMA`, of those types;
+    what an earlier schema lacks is left out.
+
+    Raises:
+        KeyError: the frame is unknown, or its schema has a field that the batch has not.
     """
-    frame = pa.scalar(framing.frame_of(event_type), pa.binary())
-    return _pc.binary_join_element_wise(frame, bodies.encoded(event_type, batch), _EMPTY)
+    schema = framing.schema_by(frame)
+    if schema is None:
+        raise KeyError(frame)
+    encoded = bodies.encoded(schema, batch.select(schema.names))
+    return _pc.binary_join_element_wise(pa.scalar(frame, pa.binary()), encoded, _EMPTY)
 
 
 def decode_batch(event_type: type[events.Event], values: Sequence[bytes]) -> pa.RecordBatch:

@@ -65,11 +65,17 @@ class Schema:
     def __init__(self, event_type: type[events.Event], text: str) -> None:
         self.event_type = event_type
         self.definition = json.loads(text)
+        self.json = json.dumps(self.definition)
         self.parsed = fastavro.parse_schema(json.loads(text), named_schemas={})
         self.canonical = fastavro.schema.to_parsing_canonical_form(json.loads(text))
         fingerprint = fastavro.schema.fingerprint(self.canonical, "CRC-64-AVRO")
         self.frame = MARKER + bytes.fromhex(fingerprint)
         self.measure = measure(self.definition)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The names of its fields, in order."""
+        return [field["name"] for field in self.definition["fields"]]
 
     @property
     def is_current(self) -> bool:
@@ -91,11 +97,10 @@ class Schema:
 
 
 class CurrentSchema(Schema):
-    """The schema that values are written with, in the forms that both codecs need."""
+    """The schema that values are written with."""
 
     def __init__(self, event_type: type[events.Event], text: str) -> None:
         super().__init__(event_type, text)
-        self.json = json.dumps(self.definition)
         # Without the defaults of enums, so that an unknown symbol is not read as the default: that
         # lets readers elsewhere go on, but we would apply what no producer has said.
         reader = without(self.definition, "default", of="enum")
@@ -254,6 +259,14 @@ def _replace(
 def frame_of(event_type: type[events.Event]) -> bytes:
     """Return the bytes with which a value of this type begins when it is written now."""
     return _written.get(event_type) or _SCHEMAS[event_type].frame
+
+
+def is_writable(event_type: type[events.Event], frame: bytes) -> bool:
+    """Return whether the frame is that of a schema of this type, of no field but ours."""
+    schema = _BY_FRAME.get(frame)
+    if schema is None or schema.event_type is not event_type:
+        return False
+    return set(schema.names) <= set(_SCHEMAS[event_type].names)
 
 
 def schema_by(frame: bytes) -> Schema | None:

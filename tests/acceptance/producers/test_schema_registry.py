@@ -87,6 +87,26 @@ def test_a_log_may_hold_both_framings(
         assert len(_keys(env)) == 50
 
 
+def test_a_registry_that_is_set_amid_a_job_changes_no_row_of_it(
+    surroundings_of_session: Surroundings, own_registry: RegistryServer, tmp_path: Path
+) -> None:
+    """The next publisher ends what the first began, with the bytes that the seals are of."""
+    with ground(surroundings_of_session) as env:
+        with Services(env.environ, tmp_path) as services:
+            rig = Rig.start(env, services)
+            rig.publisher.freeze()
+            job_id = rig.submit(tidy_csv(range(60_000)))
+            rig.publish_in_part(2000)
+            rig.publisher.kill()
+            rig.close()
+        environ = {**env.environ, "SCHEMA_REGISTRY_URL": own_registry.url}
+        with Services(environ, tmp_path) as services:
+            rig = Rig.start(env, services)
+            assert rig.wait_ended(job_id)["inserted"] == 60_000
+            assert rig.run(tidy_csv(range(10)), "upsert")["unchanged"] == 10
+            rig.close()
+
+
 def test_a_registry_that_is_away_holds_up_one_partition(
     surroundings_of_session: Surroundings, own_registry: RegistryServer, tmp_path: Path
 ) -> None:

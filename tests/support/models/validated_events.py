@@ -10,6 +10,7 @@ from ingest_api.parsing.file_format import Limits, format_of
 from ingest_api.parsing.records import FileRecords
 from ingest_api.validation.validated_rows import rows_and_rejections
 from schemas.codec import codec, columnar
+from schemas.codec.framing import frame_of
 from schemas.events import AttributeColumn, RowRejected, UserRow
 from tests.support.data.corpus.values import ATTRIBUTES, TIDY
 from tests.support.data.files import csv_of
@@ -27,8 +28,8 @@ def events_of(content: bytes, job: JobAccepted, block_bytes: int = 1 << 20) -> l
     found: list[Any] = []
     for block in file.blocks():
         checked = rows_and_rejections(block, file.header, job)
-        values: list[Any] = columnar.encode_batch(UserRow, checked.rows).to_pylist()
-        values += columnar.encode_batch(RowRejected, checked.rejections).to_pylist()
+        values: list[Any] = columnar.encode_batch(frame_of(UserRow), checked.rows).to_pylist()
+        values += columnar.encode_batch(frame_of(RowRejected), checked.rejections).to_pylist()
         events: list[Any] = [codec.decode(value) for value in values]
         found += sorted(events, key=attrgetter("record_number"))
     return found

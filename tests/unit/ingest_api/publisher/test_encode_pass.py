@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import io
+import json
 import random
 import zlib
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import fastavro
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest_api.errors import RulesUnknownError
+from ingest_api.event_log.ledger import LedgerJob
 from ingest_api.parsing.errors import FileFault
 from ingest_api.parsing.file_format import Limits
 from ingest_api.publisher.encode_pass import FilePass
+from ingest_api.publisher.failing_jobs import check_rules
+from schemas.clients.event_schemas import OWN_SCHEMAS
 from schemas.codec import codec
-from schemas.events import JOB_MODES, AttributeColumn, RowRejected, UserRow
+from schemas.codec.framing import Schema, confluent_frame, frame_of
+from schemas.events import JOB_MODES, NO_JOB, AttributeColumn, RowRejected, UserRow
 from schemas.log.passes import is_misattributed
 from schemas.log.topics import partition_of
 from tests.support.data.corpus.values import ATTRIBUTES
 from tests.support.data.files import dirty_csv, tidy_csv
+from tests.support.data.schema_versions import VERSIONS
 from tests.support.models.file_oracle import accepted_job, read_events
 
 if TYPE_CHECKING:
@@ -100,6 +108,49 @@ def test_custom_attributes_come_out_in_the_order_of_columns(
     _, log = pass_over(content, job, 3, block_bytes)
 
     assert log == expected_log(content, job, 3)
+
+
+@pytest.mark.parametrize("row_version", range(len(VERSIONS["UserRow"])))
+@pytest.mark.parametrize("rejection_version", range(len(VERSIONS["RowRejected"])))
+def test_a_pass_is_written_in_the_schemas_that_the_job_names(
+    row_version: int, rejection_version: int
+) -> None:
+    """So another version of Rollcall, or one with a registry, ends what the first has begun."""
+    row_schema = Schema(UserRow, json.dumps(VERSIONS["UserRow"][row_version]))
+    rejection_schema = Schema(RowRejected, json.dumps(VERSIONS["RowRejected"][rejection_version]))
+    content = dirty_csv(random.Random(3), 60, keys=30, faults=0.2)
+    plain = accepted_job(mode="upsert")
+    job = replace(plain, row_frame=row_schema.frame, rejection_frame=rejection_schema.frame)
+    expected: Log = [[], []]
+    for partition, records in zip(expected, expected_log(content, plain, 2), strict=True):
+        for key, value in records:
+            event: Any = codec.decode(value)
+            schema = row_schema if isinstance(event, UserRow) else rejection_schema
+            body = io.BytesIO()
+            fields = {name: getattr(event, name) for name in schema.names}
+            fastavro.schemaless_writer(body, schema.parsed, fields, strict=True)
+            partition.append((key, schema.frame + body.getvalue()))
+
+    made, log = pass_over(content, job, 2)
+
+    assert log == expected
+    assert made.digests == [zlib.crc32(b"".join(value for _, value in each)) for each in expected]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\xc3\x01" + b"x" * 8, id="an unknown schema"),
+        pytest.param(frame_of(RowRejected), id="a schema of another type"),
+        pytest.param(confluent_frame(77), id="an id without a registry"),
+    ],
+)
+def test_schemas_that_are_not_known_are_not_guessed(frame: bytes) -> None:
+    """A later version may have accepted the job, or one with a schema registry."""
+    job = LedgerJob(accepted_job(row_frame=frame), offset=0, previous_job_id=NO_JOB)
+    with pytest.raises(RulesUnknownError, match="finish the upgrade, or set ROLLCALL_SCHEMA_REGIS"):
+        check_rules(job, OWN_SCHEMAS)
 
 
 def test_rows_and_rejections_share_a_sequence() -> None:

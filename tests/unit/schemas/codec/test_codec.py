@@ -251,7 +251,7 @@ def test_batch_codec_gives_the_bytes_of_the_oracle(rows: list[Any]) -> None:
     event_type = cast("type[events.UserRow]", type(rows[0]))
     values = [codec.encode(row) for row in rows]
     batch = columnar.decode_batch(event_type, values)
-    assert columnar.encode_batch(event_type, batch).to_pylist() == values
+    assert columnar.encode_batch(framing.frame_of(event_type), batch).to_pylist() == values
 
 
 @of_batches
