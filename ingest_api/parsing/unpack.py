@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _PIECE_BYTES: Final = 1 << 20
+_BLOCK_BYTES: Final = 1 << 16
+"""Decoders get so much at a time, counted from the file's first byte: zstd's takes some damaged
+files where they come in other pieces, and who reads a file again must find what the first did."""
 _GZIP_WINDOW: Final = 31
 """The largest window, in gzip's framing (zlib manual, ``inflateInit2``)."""
 _ZSTD_WINDOW_LOG: Final = 25
@@ -144,41 +147,53 @@ def unpacked(pieces: Iterator[bytes], name: str, max_bytes: int) -> Iterator[byt
     unpacker = Unpacker(name, max_bytes)
     for piece in pieces:
         yield from unpacker.feed(piece)
-    unpacker.finish()
+    yield from unpacker.finish()
 
 
 class Unpacker:
-    """Unpacks one file: :meth:`feed` it in pieces cut anywhere, then :meth:`finish`."""
+    """Unpacks one file: :meth:`feed` it in pieces cut anywhere, then :meth:`finish`.
+
+    What it yields, and whether it refuses the file, is the same however that is cut.
+    """
 
     def __init__(self, name: str, max_bytes: int) -> None:
         self._name = name
         self._max_bytes = max_bytes
         self._remaining = max_bytes
         self._decoder: _Decoder | None = None
+        self._held = bytearray()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield what the data unpacks to; all of it must be taken before more is fed.
+        """Yield what the file unpacks to so far; all of it must be taken before more is fed.
 
         Raises:
             TextDamage: the file is damaged, or larger; what comes before has been yielded.
         """
-        for piece in self._pieces(data):
+        self._held += data
+        while len(self._held) >= _BLOCK_BYTES:
+            block = bytes(self._held[:_BLOCK_BYTES])
+            del self._held[:_BLOCK_BYTES]
+            yield from self._limited(block)
+
+    def finish(self) -> Iterator[bytes]:
+        """Yield the rest of what the file unpacks to.
+
+        Raises:
+            TextDamage: it is damaged, larger or cut off; what comes before has been yielded.
+        """
+        yield from self._limited(bytes(self._held))
+        if self._decoder and not self._decoder.eof:
+            message = f"The {self._name} file is cut off: upload it again, whole."
+            raise TextDamage(f"{self._name.upper()}_CUT_OFF", message)
+
+    def _limited(self, block: bytes) -> Iterator[bytes]:
+        for piece in self._pieces(block):
             if piece[: self._remaining]:
                 yield piece[: self._remaining]
             if len(piece) > self._remaining:
                 message = f"The file unpacks to more than {self._max_bytes} bytes: split it."
                 raise TextDamage("UNPACKED_TOO_LARGE", message)
             self._remaining -= len(piece)
-
-    def finish(self) -> None:
-        """Return where the file has ended.
-
-        Raises:
-            TextDamage: it is cut off.
-        """
-        if self._decoder and not self._decoder.eof:
-            message = f"The {self._name} file is cut off: upload it again, whole."
-            raise TextDamage(f"{self._name.upper()}_CUT_OFF", message)
 
     def _pieces(self, rest: bytes) -> Iterator[bytes]:
         while rest or self._has_more():

@@ -136,8 +136,8 @@ class ConvertingSink:
         return chain.from_iterable(map(ndjson.feed, pieces))
 
     def _last_csv(self, ndjson: NdjsonToCsv) -> Iterator[bytes]:
-        if self._unpacker is not None:
-            self._unpacker.finish()
+        rest = () if self._unpacker is None else self._unpacker.finish()
+        yield from chain.from_iterable(map(ndjson.feed, rest))
         yield from ndjson.finish()
 
     async def _write_all(self, pieces: Iterator[bytes]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 from unicodedata import normalize
 
@@ -69,6 +70,8 @@ _HEADER: Final = (
 _TOO_LONG: Final = {"NO_DATA_LINE", "CELL_TOO_LONG", "RECORD_TOO_LONG"}
 _MOST: Final = 1 << 16
 """Bytes that a packed file may unpack to."""
+_MOST_IN_BLOCKS: Final = 1 << 12
+"""The same where it is read in blocks of a few bytes."""
 
 
 def _same(*outcomes: object) -> None:
@@ -133,7 +136,7 @@ def file(data: bytes) -> None:
     """Any file comes to the same records or the same fault, in blocks of any size."""
 
     def read(block_bytes: int, packing: str) -> object:
-        limits = Limits(block_bytes=block_bytes, max_unpacked_bytes=_MOST)
+        limits = Limits(block_bytes=block_bytes, max_unpacked_bytes=_MOST_IN_BLOCKS)
         opened = PeekedFile(io.BytesIO(data))
         charset = opened.guessed_charset(packing)
         try:
@@ -180,12 +183,12 @@ def packed(data: bytes) -> None:
 
     def read(name: str, piece_bytes: int) -> object:
         unpacker, content = Unpacker(name, _MOST), bytearray()
+        starts = range(0, len(data), piece_bytes)
+        fed = (unpacker.feed(data[at : at + piece_bytes]) for at in starts)
         try:
-            for at in range(0, len(data), piece_bytes):
-                for piece in unpacker.feed(data[at : at + piece_bytes]):
-                    content += piece
-                    assert len(content) <= _MOST
-            unpacker.finish()
+            for piece in chain.from_iterable(chain(fed, (unpacker.finish(),))):
+                content += piece
+                assert len(content) <= _MOST
         except TextDamage as damage:
             return damage.code
         return bytes(content)
