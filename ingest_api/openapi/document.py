@@ -89,7 +89,6 @@ _SECURITY: Final = {
     },
 }
 _REFUSED: Final = 400
-_RETRY_AFTER: Final = "Seconds after which it may be sent again."
 _EXAMPLE_REQUEST_ID: Final = "5f1d7a84c0b94e36"
 _HEADERS: Final[dict[str, Json]] = {
     "X-Request-Id": {"type": "string", "pattern": "^[0-9a-f]{16}$"},

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from schemas.rules.fields import Rule
 
 _RULES: Final = ValueRules()
-_DATE_INVALID: Final = DATE_INVALID[_RULES.date_order]
 ATTRIBUTE_PREFIX: Final = "attributes."
 FIELD_FILTERS: Final = ("email", "mobileNumber", "country", "state")
 _CONDITIONS: Final[dict[str, LiteralString]] = {
