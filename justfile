@@ -21,6 +21,10 @@ floors:
 versions:
     .ci/versions
 
+# Go from the code of a commit to this one while imports run, and back: just upgrade COMMIT
+upgrade commit *arguments:
+    python -m tests.support.upgrade {{ commit }} {{ arguments }}
+
 # Ask whether a version that is installed has a known vulnerability.
 advisories:
     .ci/advisories

@@ -192,19 +192,25 @@ class Chaos:
         self._wait_ready(crew)
 
     def _judge(self, crew: Crew, scene: Scene, calm: Calm) -> None:
-        model = assert_as_logged(self.env, scene.files)
+        judge(self.env, scene)
         crew.assert_running()
-        wait_until(
-            lambda: not select(self.env, AT_WORK), BUILD_TIMEOUT_S, saying="no build is at work"
-        )
-        assert_proven(self.env)
-        assert set(scene.answered) == {job.job_id for job in accepted_jobs(self.env.settings)}
-        scene.seen.assert_kept()
-        _count(scene, model)
         calm.is_judged.set()
         if self.has_moves:
             rng = _chance(scene.report, "moves")
             Moves(self.env, crew, scene.report, rng, kills=1).run()
+
+
+def judge(env: Ground, scene: Scene) -> None:
+    """Fail unless tables, log, model and what clients saw agree; a builder must be running.
+
+    What there was is counted in the scene's report.
+    """
+    model = assert_as_logged(env, scene.files)
+    wait_until(lambda: not select(env, AT_WORK), BUILD_TIMEOUT_S, saying="no build is at work")
+    assert_proven(env)
+    assert set(scene.answered) == {job.job_id for job in accepted_jobs(env.settings)}
+    scene.seen.assert_kept()
+    _count(scene, model)
 
 
 @contextlib.contextmanager

@@ -156,13 +156,17 @@ def _changes(settings: Settings) -> list[ChangeEvent]:
 
 def control_events(settings: Settings) -> list[list[JobOpened | JobSealed]]:
     """The brackets of every pass, by partition of ``user-events``."""
-    frames = (framing.frame_of(JobOpened), framing.frame_of(JobSealed))
     found: list[list[JobOpened | JobSealed]] = []
     for records in read_topic(settings, settings.topics.user_events):
         values = [record.value() or b"" for record in records]
-        events = [codec.decode(value) for value in values if value.startswith(frames)]
+        events = [codec.decode(value) for value in values if _is_bracket(value)]
         found.append([event for event in events if isinstance(event, JobOpened | JobSealed)])
     return found
+
+
+def _is_bracket(value: bytes) -> bool:
+    found = framing.type_of(value)
+    return found is not None and found[0] in {JobOpened, JobSealed}
 
 
 def last_statuses(settings: Settings) -> dict[int, JobStatus]:

@@ -346,6 +346,9 @@ def test_values_of_earlier_schemas_are_read(name: str, data: st.DataObject) -> N
     if isinstance(event, _OF_JOBS) and "variant" not in known:
         event = replace(event, mode=MODES[event.mode].row_mode)  # other modes came later
     values = {key: value for key, value in asdict(event).items() if key in known}
+    if isinstance(event, _OF_JOBS) and "variant" in known:
+        row_mode = MODES[event.mode].row_mode
+        values |= {"mode": row_mode, "variant": None if row_mode == event.mode else event.mode}
     body = io.BytesIO()
     fastavro.schemaless_writer(body, parsed_earlier(name), values)
     decoded = codec.decode(frame_of_earlier(name) + body.getvalue())
