@@ -265,7 +265,7 @@ class FileRecords:
                     raw, line=line, delimiter=self._delimiter, file_format=self._format
                 )
                 if fault:
-                    self._name_a_later_header(fault, block, index + 1)
+                    self._name_a_later_header(fault, block, index + 1, noticed_at)
                     if not self._is_lenient:
                         raise fault
                 self.header_fault = fault
@@ -273,9 +273,16 @@ class FileRecords:
                 return block.without_first(index + 1)
         return None
 
-    def _name_a_later_header(self, fault: FileFault, block: Block, start: int) -> None:
-        """Add to the message which of the next lines is a header, where a title stands above it."""
+    def _name_a_later_header(
+        self, fault: FileFault, block: Block, start: int, noticed_at: int
+    ) -> None:
+        """Add to the message which of the next lines is a header, where a title stands above it.
+
+        A record that doesn't end before ``noticed_at`` is none.
+        """
         for index in range(start, min(len(block), start + _LINES_OF_A_TITLE)):
+            if block.position + block.ends[index] >= noticed_at:
+                return
             raw, line = block.raw(index), int(block.lines[index])
             found = header_and_fault(
                 raw, line=line, delimiter=self._delimiter, file_format=self._format

@@ -92,12 +92,12 @@ def _with_country(column: TextColumn, region: str) -> TextColumn:
     region where more than a trunk prefix may precede a number.
     """
     metadata = PhoneMetadata.metadata_for_region(region)
-    if metadata is None or not _is_simple(metadata):
+    if metadata is None or not _is_simple(metadata) or not len(column.data):
         return column
     trunk = metadata.national_prefix or ""
     code = str(phonenumbers.country_code_for_region(region))
-    starts = column.data[np.minimum(column.starts, max(len(column.data) - 1, 0))]
-    is_national = (column.lengths > 0) & (starts != _PLUS) if len(starts) else starts == _PLUS
+    starts = column.data[np.minimum(column.starts, len(column.data) - 1)]
+    is_national = (column.lengths > 0) & (starts != _PLUS)
     if not is_national.any():
         return column
     texts = [
@@ -126,7 +126,8 @@ def _without_marks_of_tables(column: TextColumn) -> TextColumn:
         return column
     starts = np.minimum(column.starts, len(column.data) - 1)
     is_marked = (column.data[starts] == _APOSTROPHE) | (column.data[starts] == _P)
-    is_marked |= (column.data[column.ends - 1] == _ZERO) & (column.data[column.ends - 2] == _DOT)
+    before_last = column.data[np.maximum(column.ends - 2, 0)]
+    is_marked |= (column.data[column.ends - 1] == _ZERO) & (before_last == _DOT)
     is_marked &= column.lengths > 0
     if not is_marked.any():
         return column

@@ -183,6 +183,12 @@ def test_a_first_line_that_is_no_header_is_called_what_it_is(lines: str, said: s
     assert said in fault_of(io.BytesIO(lines.encode())).message
 
 
+@pytest.mark.parametrize("lines", ['A,B\n"open,c\n', 'A,B\nc,"d"e\n', 'A,B\n"\n'])
+def test_a_line_that_is_not_well_formed_is_no_header(lines: str) -> None:
+    """The first fault is the header's, and is told."""
+    assert fault_of(io.BytesIO(lines.encode())).code == "UNKNOWN_COLUMN"
+
+
 def test_a_suggested_key_is_not_missing() -> None:
     """One fault a column."""
     assert [fault.column for fault in faults("Email Address,Given Name,Last Name,Country")] == [

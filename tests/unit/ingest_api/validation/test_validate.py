@@ -324,7 +324,7 @@ cores = st.one_of(
     numbers,
     neutralised.map("".join),
 )
-texts = st.tuples(spaces, cores, spaces).map("".join)
+texts = st.just("") | st.tuples(spaces, cores, spaces).map("".join)
 
 
 @st.composite
@@ -364,6 +364,35 @@ def test_columns_are_judged_as_lines_are(
 
     found = [comparable(event, job) for event in events_of(content, job, block_bytes)]
     assert found == [comparable(event, job) for event in read_events(content, job)]
+
+
+@given(
+    files(),
+    st.fixed_dictionaries(
+        {
+            "mode": st.sampled_from(["upsert", "update", "delete"]),
+            "blank_cells": st.sampled_from(["keep", "clear"]),
+            "phone_region": st.sampled_from([None, "US", "DE", "IT", "RU"]),
+            "date_order": st.sampled_from(["MDY", "DMY", "YMD"]),
+            "invalid_optional": st.sampled_from(["reject", "drop"]),
+        }
+    ),
+)
+@settings(deadline=None)
+def test_a_line_comes_to_the_same_whatever_stands_beside_it(
+    content: bytes, changes: dict[str, Any]
+) -> None:
+    """Columns are checked whole; with options that the plain oracle doesn't know, too."""
+    job = accepted_job(attributes=COLUMNS, columns=opposites_in(content), **changes)
+    names, *records, last = csv.reader(io.StringIO(content.decode(), newline=""))
+
+    def events(rows: list[list[str]]) -> list[UserRow | RowRejected]:
+        out = io.StringIO(newline="")
+        csv.writer(out, quoting=csv.QUOTE_ALL).writerows([names, *rows, last])
+        found = events_of(out.getvalue().encode(), job)[:-1]  # without the last
+        return [replace(event, record_number=0, line=0) for event in found]
+
+    assert events(records) == [event for record in records for event in events([record])]
 
 
 def opposites_in(content: bytes) -> tuple[ColumnMapping, ...]:

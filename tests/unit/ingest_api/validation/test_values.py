@@ -12,7 +12,7 @@ import email_validator
 import phonenumbers
 import pyarrow as pa
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ingest_api.parsing.columns import text_column
@@ -139,6 +139,27 @@ def test_every_calling_code_has_its_numbers() -> None:
         column, faults = to_phone_numbers(text_column(pa.array(texts)))
         assert faults == []
         assert column.array.to_pylist() == numbers
+
+
+@given(
+    st.lists(st.text("01.+'p: ", max_size=4), min_size=1, max_size=4),
+    st.sampled_from([None, "US", "DE"]),
+)
+@example(["", "1"], None)
+@settings(deadline=None)
+def test_numbers_of_a_column_are_what_each_is_alone(texts: list[str], region: str | None) -> None:
+    """Whatever stands beside them, and if nothing does."""
+
+    def read(some: list[str]) -> tuple[list[str | None], list[int]]:
+        column, faults = to_phone_numbers(text_column(pa.array(some, pa.string())), region)
+        bad = sorted(row for fault in faults for row in fault.rows.tolist())
+        return column.array.to_pylist(), bad
+
+    alone = [read([text]) for text in texts]
+    assert read(texts) == (
+        [number for numbers, _ in alone for number in numbers],
+        [row for row, (_, bad) in enumerate(alone) if bad],
+    )
 
 
 @pytest.mark.parametrize("code", [33, 44, 49, 61, 81, 353, 380])
