@@ -49,8 +49,8 @@ class FilePass:
         self.digests = [0] * partitions
         self._blocks = validate_file(readable, accepted, limits)
         self._accepted = accepted
-        self._row_frame = accepted.row_frame or framing.frame_of(events.UserRow)
-        self._rejection_frame = accepted.rejection_frame or framing.frame_of(events.RowRejected)
+        self._row_frame = _frame(accepted.row_frame, events.UserRow)
+        self._rejection_frame = _frame(accepted.rejection_frame, events.RowRejected)
 
     def blocks(self) -> Iterator[Values]:
         """Yield keys and framed values in order, by partition; one that gets none is left out.
@@ -108,6 +108,10 @@ class FilePass:
                 found[partition] = _list_of(keys.slice(start, count)), _list_of(some)
                 start += count
         return found
+
+
+def _frame(accepted: bytes | None, event_type: type[events.Event]) -> bytes:
+    return framing.frame_of(event_type) if accepted is None else accepted
 
 
 def _order(checked: RowsAndRejections, partitions: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:

@@ -117,6 +117,8 @@ class Publisher:
         self._ledger = JobLedger()
         self._watchdog = Watchdog(settings.watchdog_s, self._ledger.offset_of)
         self._jobs = TopicFollower(shared.kafka, topics.job_events, schemas, keyring=shared.keyring)
+        # A job that was skipped could never be published: those behind it would have been opened.
+        self._jobs.waits_for_later_versions = True
         self._statuses = TopicFollower(shared.kafka, topics.job_status, schemas)
         self._lease = PublisherLease(
             shared.kafka, f"{shared.group}-publisher", topics.job_events.name

@@ -4,6 +4,7 @@
 
     ClientError
      +-- KafkaUnreachableError   Kafka does not answer now: the same may be asked again
+     +-- LaterVersionError       a record is of a later version: it can be read after the upgrade
      +-- RecordsGoneError        the log no longer holds what is asked for
 """
 
@@ -29,6 +30,15 @@ class KafkaUnreachableError(ClientError):
 
     def __init__(self, about: str, reason: object) -> None:
         super().__init__(f"Kafka can't be asked for {about}: {reason}")
+
+
+class LaterVersionError(ClientError):
+    """A record is of a later version of Rollcall, which can read it."""
+
+    def __init__(self, topic: str, offset: int) -> None:
+        super().__init__(
+            f"record {offset} of {topic} is of a later version of Rollcall: finish the upgrade"
+        )
 
 
 class RecordsGoneError(ClientError, RuntimeError):

@@ -4,7 +4,8 @@ What its records mean is a fold of each reader's own, which takes one event afte
 Reader and fold go on whatever a record holds: what is no event is skipped, alike by all, so it
 changes nothing that they agree on.
 What may be an event and cannot be read now is never skipped: it comes in a later call.
-Where the log is signed (:mod:`schemas.log.digests`), what has no right digest is no event.
+Where the log is signed (:mod:`schemas.log.digests`), what has no right digest is no event; and
+what has one, in a schema that is not known, is an event of a later version of Rollcall.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import time
 from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import structlog
 from confluent_kafka import KafkaException, TopicPartition
 
-from schemas.clients.errors import KafkaUnreachableError
+from schemas.clients.errors import KafkaUnreachableError, LaterVersionError
 from schemas.clients.event_schemas import OWN_SCHEMAS
 from schemas.clients.kafka import READ_TO_END, make_reader
 from schemas.clients.metrics import FORGED_RECORDS
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from confluent_kafka import KafkaError, Message
 
+    from schemas.clients.errors import ClientError
     from schemas.clients.event_schemas import EventSchemas
     from schemas.events import Event
     from schemas.log.digests import Keyring
@@ -46,6 +48,7 @@ _POLL_S: Final = 0.2
 _MOST_KEYS: Final = 32
 """Whoever may write to the topic may make up more."""
 _ASK_S: Final = 2.0
+_TELL_EVERY_S: Final = 60.0
 # A reader that waits for the next record asks twice a second, not as often as one that waits for
 # an end: followers of five processes took a broker that had nothing to do 4 % of a processor.
 _PROPERTIES: Final[dict[str, Any]] = {**READ_TO_END, "fetch.wait.max.ms": 500}
@@ -79,6 +82,7 @@ class TopicFollower:
     after the last record that was given or skipped.  Both mean something where the topic has
     one partition.  ``held_up_by`` says why the next event could not be read just now.
     ``absent_keys`` counts the digests by keys that are not ours, of a few of them.
+    Where ``waits_for_later_versions`` is set, an event of a later version is not skipped, either.
     """
 
     def __init__(
@@ -98,8 +102,10 @@ class TopicFollower:
         self.absent_keys = Counter[str]()
         self._records_read = 0
         self._schemas = schemas
+        self.waits_for_later_versions = False
+        self._tell_at_s = 0.0
         self._waiting: deque[Message] = deque()
-        self.held_up_by: RegistryUnreachableError | KafkaUnreachableError | None = None
+        self.held_up_by: RegistryUnreachableError | ClientError | None = None
         self._damage: KafkaUnreachableError | None = None
         self._unread = set(range(topic.partitions))
         self._ends: dict[int, int] = {}
@@ -148,7 +154,7 @@ class TopicFollower:
         while self._waiting:
             try:
                 found = self._event(self._waiting[0])
-            except RegistryUnreachableError as error:
+            except (RegistryUnreachableError, LaterVersionError) as error:
                 self.held_up_by = error
                 time.sleep(timeout_s)
                 return
@@ -213,12 +219,21 @@ class TopicFollower:
         try:
             event = self._schemas.decode(message.value())
         except UndecodableError as reason:
+            if self.waits_for_later_versions and is_right and reason.code == "UNKNOWN_SCHEMA":
+                self._raise_later(offset)
             _log.warning("record is no event", topic=self._topic, offset=offset, code=reason.code)
             return None
         self._signed.note(event, is_right=is_right)
         return LoggedEvent(
             offset, event, message.timestamp()[1], is_right, absent_key, traceparent_in(headers)
         )
+
+    def _raise_later(self, offset: int) -> NoReturn:
+        error = LaterVersionError(self._topic, offset)
+        if time.monotonic() >= self._tell_at_s:
+            self._tell_at_s = time.monotonic() + _TELL_EVERY_S
+            _log.error("topic waits", topic=self._topic, error=str(error))
+        raise error
 
     def _note(self, error: KafkaError, message: Message) -> None:
         if is_end(error):

@@ -77,6 +77,11 @@ class Schema:
         """The names of its fields, in order."""
         return [field["name"] for field in self.definition["fields"]]
 
+    @cached_property
+    def logical_types(self) -> list[list[str]]:
+        """What its fields' values mean where their types don't say it: dates and times."""
+        return [_logical_types_in(field["type"]) for field in self.definition["fields"]]
+
     @property
     def is_current(self) -> bool:
         """True where its values have the same bytes as those of our schema, but for the frame."""
@@ -88,10 +93,13 @@ class Schema:
 
         None where that takes more, because fields differ or stand in another order.
         """
-        own, ours = (json.loads(each.canonical) for each in (self, _SCHEMAS[self.event_type]))
+        current = _SCHEMAS[self.event_type]
+        own, ours = (json.loads(each.canonical) for each in (self, current))
         fields, rest = own.pop("fields"), ours.pop("fields")
         known, added = rest[: len(fields)], rest[len(fields) :]
-        is_prefix = own == ours and fields == known
+        # The canonical form has no logical types: seconds may stand where we have microseconds.
+        means_the_same = self.logical_types == current.logical_types[: len(fields)]
+        is_prefix = own == ours and fields == known and means_the_same
         is_padded = is_prefix and all(field["type"][0] == "null" for field in added)
         return b"\0" * len(added) if is_padded else None
 
@@ -126,6 +134,21 @@ def _earlier_schemas() -> list[Schema]:
         for file in folder.iterdir()
         if file.name.endswith(".avsc")
     ]
+
+
+def _logical_types_in(schema: Any) -> list[str]:
+    if isinstance(schema, list):
+        parts = cast("list[Any]", schema)
+    elif isinstance(schema, dict):
+        node = cast("dict[str, Any]", schema)
+        fields: list[dict[str, Any]] = node.get("fields", [])
+        parts = [node.get("type"), node.get("items"), node.get("values")]
+        parts += [field.get("type") for field in fields]
+        if "logicalType" in node:
+            return [str(node["logicalType"])]
+    else:
+        return []
+    return [each for part in parts for each in _logical_types_in(part)]
 
 
 def without(schema: Any, name: str, *, of: str = "") -> Any:
@@ -262,11 +285,13 @@ def frame_of(event_type: type[events.Event]) -> bytes:
 
 
 def is_writable(event_type: type[events.Event], frame: bytes) -> bool:
-    """Return whether the frame is that of a schema of this type, of no field but ours."""
+    """Return whether the frame is that of a version of this type that is ours."""
     schema = _BY_FRAME.get(frame)
-    if schema is None or schema.event_type is not event_type:
+    ours = None if schema is None else _BY_FRAME.get(schema.frame)
+    if schema is None or ours is None or ours.event_type is not event_type:
         return False
-    return set(schema.names) <= set(_SCHEMAS[event_type].names)
+    has_fields = set(ours.names) <= set(_SCHEMAS[event_type].names)
+    return has_fields and schema.logical_types == ours.logical_types
 
 
 def schema_by(frame: bytes) -> Schema | None:

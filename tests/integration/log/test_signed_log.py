@@ -25,13 +25,18 @@ from processor.errors import RefusedToStartError
 from processor.kafka.reconciliation_key import check_key
 from schemas.clients.job_events import absent_keys, at_current_version, read_job_events
 from schemas.clients.kafka import make_producer
+from schemas.codec import framing
 from schemas.codec.codec import decode, encode
 from schemas.events import JobCancelled, JobFailed, LogConfigured, LogMove
-from schemas.log.digests import SignedRecords
+from schemas.log.digests import SignedRecords, digest_headers
 from tests.support.data.log_reading import read_topic
 from tests.support.models.file_oracle import accepted_job
+from tests.support.servers.services import Services
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from schemas.config.settings import Settings
     from schemas.events import Event
     from tests.support.servers.surroundings import Ground
@@ -110,6 +115,26 @@ def test_what_has_no_digest_has_no_effect(env: Ground, forged: bytes) -> None:
     assert not (ledger.moves.is_held)
     assert not (ledger.reverts.now())
     assert at_current_version(settings).log_version == 1
+
+
+def test_a_publisher_waits_for_the_version_that_has_accepted_a_job(
+    env: Ground, tmp_path: Path
+) -> None:
+    """If it skipped the job and published those behind it, nobody could ever publish that one."""
+    settings = with_keys(env.settings)
+    ensure_log(settings)
+    of_later_version = framing.MARKER + b"later..." + encode(CANCELLED)[framing.FRAME_BYTES :]
+    topic = settings.topics.job_events.name
+    digest = digest_headers(settings.keyring, topic, b"1", of_later_version)
+    append(settings, of_later_version, headers=digest)
+    assert accept(settings, 2) == "accepted"
+
+    with Services(env.environ, tmp_path) as services:
+        publisher = services.publisher(log_keys=KEYS, give_up_s="1")
+        said = "is of a later version of Rollcall: finish the upgrade"
+        wait_until(lambda: said in publisher.log_text(), 60, saying="it waits")
+        assert publisher.terminate() == 0
+        assert "cannot be published" not in publisher.log_text()  # the file of the second is lost
 
 
 def test_a_digest_of_another_record_is_none(env: Ground) -> None:

@@ -22,7 +22,7 @@ from ingest_api.publisher.encode_pass import FilePass
 from ingest_api.publisher.failing_jobs import check_rules
 from schemas.clients.event_schemas import OWN_SCHEMAS
 from schemas.codec import codec
-from schemas.codec.framing import Schema, confluent_frame, frame_of
+from schemas.codec.framing import Schema, confluent_frame, forgetting_ids, frame_of, learn
 from schemas.events import JOB_MODES, NO_JOB, AttributeColumn, RowRejected, UserRow
 from schemas.log.passes import is_misattributed
 from schemas.log.topics import partition_of
@@ -151,6 +151,22 @@ def test_schemas_that_are_not_known_are_not_guessed(frame: bytes) -> None:
     job = LedgerJob(accepted_job(row_frame=frame), offset=0, previous_job_id=NO_JOB)
     with pytest.raises(RulesUnknownError, match="finish the upgrade, or set ROLLCALL_SCHEMA_REGIS"):
         check_rules(job, OWN_SCHEMAS)
+
+
+def test_a_registered_schema_is_written_where_it_is_one_of_ours() -> None:
+    """One that lacks a field, or has a time in other units, would change the rows."""
+    ours: dict[str, Any] = VERSIONS["UserRow"][-1]
+    shorter = ours | {"fields": [each for each in ours["fields"] if each["name"] != "sequence"]}
+    in_millis = json.loads(json.dumps(ours).replace("timestamp-micros", "timestamp-millis"))
+    with forgetting_ids():
+        for schema_id, schema in enumerate([ours, shorter, in_millis], 1):
+            learn(schema_id, json.dumps(schema))
+        jobs = [accepted_job(row_frame=confluent_frame(schema_id)) for schema_id in (1, 2, 3)]
+        first, *others = (LedgerJob(job, offset=0, previous_job_id=NO_JOB) for job in jobs)
+        check_rules(first, OWN_SCHEMAS)
+        for job in others:
+            with pytest.raises(RulesUnknownError, match="finish the upgrade"):
+                check_rules(job, OWN_SCHEMAS)
 
 
 def test_rows_and_rejections_share_a_sequence() -> None:

@@ -195,6 +195,19 @@ def test_our_own_events_are_read_by_id() -> None:
         assert batch.is_rejection.tolist() == [False, False, True, False]
 
 
+def test_a_time_in_milliseconds_is_the_same_time_beside_a_malformed_record() -> None:
+    """Java's producers write it so; how a batch was cut decides nothing."""
+    schema = copy.deepcopy(VERSIONS["UserRow"][-1])
+    (occurred_at,) = (each for each in schema["fields"] if each["name"] == "occurred_at")
+    occurred_at["type"] = {"type": "long", "logicalType": "timestamp-millis"}
+    written = _written(schema, asdict(ROW))
+
+    alone, beside = _decoded([written]), _decoded([written, b"malformed"])
+
+    assert alone.rows.column("occurred_at").to_pylist() == [NOW.replace(tzinfo=None)]
+    assert beside.rows.column("occurred_at").to_pylist() == [NOW.replace(tzinfo=None)]
+
+
 def test_rejections_of_another_writer_are_rows_of_the_job() -> None:
     """A publisher of another version may have written some lines of a pass."""
     schema = copy.deepcopy(VERSIONS["RowRejected"][-1])
