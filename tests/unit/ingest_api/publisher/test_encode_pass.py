@@ -7,7 +7,7 @@ import json
 import random
 import zlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import fastavro
 import pytest
@@ -26,10 +26,12 @@ from schemas.codec.framing import Schema, confluent_frame, forgetting_ids, frame
 from schemas.events import JOB_MODES, NO_JOB, AttributeColumn, RowRejected, UserRow
 from schemas.log.passes import is_misattributed
 from schemas.log.topics import partition_of
+from tests.support.checkout import CHECKOUT
 from tests.support.data.corpus.values import ATTRIBUTES
 from tests.support.data.files import dirty_csv, tidy_csv
 from tests.support.data.schema_versions import VERSIONS
 from tests.support.models.file_oracle import accepted_job, read_events
+from tests.support.models.validated_events import COLUMNS
 
 if TYPE_CHECKING:
     from schemas.events import JobAccepted
@@ -135,6 +137,36 @@ def test_a_pass_is_written_in_the_schemas_that_the_job_names(
 
     assert log == expected
     assert made.digests == [zlib.crc32(b"".join(value for _, value in each)) for each in expected]
+
+
+_EVERY_RULE: Final = (CHECKOUT / "tests/samples/every-rule.csv").read_bytes()
+_DIGESTS: Final = {
+    ("insert", 1): 2665417688,
+    ("insert", 2): 2665417688,
+    ("insert", 3): 610654694,
+    ("upsert", 1): 2545624823,
+    ("upsert", 2): 2545624823,
+    ("upsert", 3): 4141578587,
+}
+"""By mode and version of the rules. Add entries for a new version; never change one."""
+
+
+@pytest.mark.parametrize(("mode", "version"), _DIGESTS)
+def test_a_pass_has_the_bytes_that_it_had(mode: str, version: int) -> None:
+    """Another word in a reason, or another library, needs another version of the rules."""
+    job = accepted_job(
+        mode=mode,
+        rules_version=version,
+        unknown_columns="ignore",
+        attributes=COLUMNS,
+        row_frame=bytes.fromhex("c301be6bca7491968962"),
+        rejection_frame=bytes.fromhex("c3011dd1562d36c1ea2e"),
+    )
+
+    made, _ = pass_over(_EVERY_RULE, job, 1)
+
+    assert made.rows == [241]
+    assert made.digests == [_DIGESTS[mode, version]]
 
 
 @pytest.mark.parametrize(
