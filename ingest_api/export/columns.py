@@ -109,7 +109,7 @@ def chosen_columns(attributes: Iterable[Column], names: Sequence[str] | None) ->
         return imported
     known = {
         plain_name(name): column
-        for column in (*OTHER_COLUMNS, *imported)
+        for column in (*imported, *OTHER_COLUMNS)  # an attribute may be called as one of these
         for name in (column.name, column.header)
     }
     chosen: list[Column] = []

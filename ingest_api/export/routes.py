@@ -14,6 +14,7 @@ from ingest_api.openapi.described import described
 from ingest_api.users.read_routes import filter_of
 from ingest_api.web.parameters import query_values
 from ingest_api.web.streaming import requested_format, send_file
+from schemas.rules.characters import stripped_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +68,7 @@ def add_person_route(
     @described(PERSON)
     async def person(request: Request[Any, Any]) -> Person:
         values = query_values(request).get("key", [])
-        if len(values) != 1 or not values[0].strip() or "\0" in values[0]:
+        if len(values) != 1 or not stripped_value(values[0]) or "\0" in values[0]:
             raise invalid_parameter("key", "key is what tells users apart, such as an email.")
         return await persons.read(values[0], job_log, reconciliation_key)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET
 
 from ingest_api.openapi.response_types import JobStatus, UndoFailure
 from ingest_api.parsing.file_format import delimiter_name
-from ingest_api.web.dates import date_text, optional_date_text
+from ingest_api.web.dates import date_text, estimated_end, optional_date_text
 from schemas.events import JobCancelled, JobFailed, JobReverted, UndoQueued
 from schemas.log.job_states import (
     COUNTS_AND_NOTES,
@@ -104,8 +103,7 @@ class JobView:
         rate = self.rows_per_s
         if self.finished_at is not None or not rate:
             return None
-        left = self.accepted.lines - self.lines_done
-        return self.at + timedelta(seconds=left / rate)
+        return estimated_end(self.at, self.accepted.lines - self.lines_done, rate)
 
 
 def _shown(view: JobView) -> tuple[object, ...]:

@@ -50,6 +50,14 @@ _PARAMETERS: Final[dict[str, Any]] = {
 Connection = psycopg.AsyncConnection[dict[str, Any]]
 
 
+_TIMES: Final = "SELECT set_config('timezone', 'UTC', false), set_config('datestyle', 'ISO', false)"
+
+
+async def _configure(connection: Connection) -> None:
+    """Have times sent as UTC: in another zone the first and last of them are none in Python."""
+    await connection.execute(_TIMES)
+
+
 async def _check(connection: Connection) -> None:
     """Find out that the server has closed a connection before a query uses it."""
     await connection.execute("")
@@ -114,6 +122,7 @@ class Database:
             max_size=_MOST_CONNECTIONS,
             timeout=_CONNECTION_TIMEOUT_S,
             reconnect_timeout=2,
+            configure=_configure,
             check=_check,
             open=False,
         )
@@ -315,6 +324,7 @@ class Database:
             async with (
                 asyncio.timeout(timeout_s),
                 await Connection.connect(self._conninfo, **_PARAMETERS) as connection,
-                connection.transaction(),
             ):
-                yield connection
+                await _configure(connection)
+                async with connection.transaction():
+                    yield connection

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -20,7 +20,7 @@ from ingest_api.openapi.operation import (
 )
 from ingest_api.openapi.response_types import Count, Date
 from ingest_api.projections.registry import Purpose, State
-from ingest_api.web.dates import date_text, optional_date_text
+from ingest_api.web.dates import date_text, estimated_end, optional_date_text
 from ingest_api.web.json_body import JsonBody
 from schemas.log.truncation import truncated
 
@@ -162,12 +162,8 @@ def _estimated_finish(instance: Instance, rate: float | None) -> str | None:
     left = instance.records_total - instance.records_done
     if instance.state != "building" or not rate or left <= 0:
         return None
-    seconds = left / rate
-    # The first look at a long log may promise more years than a date has.
-    return date_text(instance.at + timedelta(seconds=seconds)) if seconds < _LONGEST_S else None
+    return optional_date_text(estimated_end(instance.at, left, rate))
 
-
-_LONGEST_S: Final = 366 * 24 * 3600
 
 LOG_TRUNCATED: Final = refused(
     "The log's first records are gone, so no tables can be made from it.",

@@ -18,6 +18,7 @@ from ingest_api.errors import Detail, InvalidRequestError
 from ingest_api.validation.validate import validate_columns
 from ingest_api.web.json_body import JsonBody
 from schemas.rules.attributes import is_attribute
+from schemas.rules.characters import stripped_value
 from schemas.rules.fields import BOOLEAN_INVALID, FIELDS, NUL_CHARACTER
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def changed_user(
         touched.add("state")
     details = [detail for detail in _details(validated.faults) if detail.column in touched]
     for a_field, text in given.items():
-        if a_field.kind == "boolean" and not is_attribute(a_field) and not text.strip():
+        if a_field.kind == "boolean" and not is_attribute(a_field) and not stripped_value(text):
             reason = BOOLEAN_INVALID.reason.format(column=_name(a_field))
             details.append(Detail(BOOLEAN_INVALID.code, reason, column=_name(a_field)))
     _refuse(details)

@@ -186,7 +186,7 @@ def _text(name: str, values: Sequence[str]) -> str:
         raise invalid_parameter(name, f"{name} is given {len(values)} times.")
     if "\0" in values[0]:
         raise invalid_parameter(name, f"{name} holds a NUL character.")
-    if not values[0].strip():
+    if not stripped_value(values[0]):
         raise invalid_parameter(name, f"{name} is empty: leave it out, or say what to look for.")
     return values[0]
 

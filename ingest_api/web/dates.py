@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 _CONTRACT_DATE: Final = "%m/%d/%Y %I:%M:%S %p GMT"
+_LONGEST_S: Final = 366 * 24 * 3600
 _LOST_PLUS: Final = re.compile(r"(:[\d.,]+) (\d\d(?::?\d\d)?)$")
 """In a query an unescaped + stands for a space."""
 DateFormat = Literal["contract", "iso"]
@@ -51,6 +52,15 @@ def _date_text(at: datetime, form: DateFormat) -> str:
 def optional_date_text(at: datetime | None) -> str | None:
     """Return a time as text, None where there is none."""
     return None if at is None else date_text(at)
+
+
+def estimated_end(at: datetime, left: float, rate: float) -> datetime | None:
+    """Return when so much is done at this rate a second; None where that is over a year ahead.
+
+    The first look at something long may promise more years than a date has.
+    """
+    seconds = left / rate
+    return at + timedelta(seconds=seconds) if seconds < _LONGEST_S else None
 
 
 def day_text(day: date | None) -> str | None:

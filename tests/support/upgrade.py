@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from schemas.clients.event_schemas import EventSchemas
+from schemas.events import JobOpened, JobSealed
 from tests.support.chaos.clients import (
     Doors,
     OtherProducers,
@@ -41,10 +42,10 @@ from tests.support.checkout import CHECKOUT
 from tests.support.clients.client import Client
 from tests.support.clients.command import ended
 from tests.support.data.files import tidy_csv
-from tests.support.data.log_reading import end_reader, read_topic
+from tests.support.data.log_reading import control_events, end_reader, read_topic
 from tests.support.servers.registry_server import registry_server
 from tests.support.servers.services import Services, free_port
-from tests.support.servers.surroundings import ground, own_servers
+from tests.support.servers.surroundings import PARTITIONS, ground, own_servers
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -59,8 +60,9 @@ _WHILE_S: Final = 10.0
 """So long all are of one version."""
 _TIMEOUT_S: Final = 120
 _LINES: Final = 60_000
-_PUBLISHED: Final = 2000
-"""So many of those lines are in the log when the publishers are killed."""
+_PUBLISHED: Final = 20_000
+"""So many records come to the log before the publishers are killed, most of them those lines."""
+_TURN_S: Final = 0.05
 
 
 @dataclass(slots=True)
@@ -106,14 +108,30 @@ class _Installation:
             end_reader(self.env.settings, self.env.settings.topics.user_events) as end,
         ):
             wait_until(client.is_ready, _TIMEOUT_S, saying="the API is ready")
-            scene.answered.append(client.submit(content, "upsert"))
+            for post in publishers:
+                post.service.freeze()
+            job_id = client.submit(content, "upsert")
+            scene.answered.append(job_id)
             before = end()
-            wait_until(lambda: end() > before + _PUBLISHED, _TIMEOUT_S, every_s=0.01)
+            while end() < before + _PUBLISHED:
+                for post in publishers:
+                    post.service.thaw()
+                time.sleep(_TURN_S)
+                for post in publishers:
+                    post.service.freeze()
         for post in publishers:
             post.start = partial(services.start, PUBLISHER)
             post.service.kill()
+        assert self._is_half_published(job_id), "another job was published meanwhile"
         for post in publishers:
             post.service = post.start()
+
+    def _is_half_published(self, job_id: int) -> bool:
+        _learn_ids(self.env)
+        brackets = [event for events in control_events(self.env.settings) for event in events]
+        seals = sum(isinstance(each, JobSealed) and each.job_id == job_id for each in brackets)
+        is_opened = any(isinstance(each, JobOpened) and each.job_id == job_id for each in brackets)
+        return is_opened and seals < PARTITIONS
 
 
 def _history(env: Ground, earlier: Path, folder: Path, *, goes_back: bool) -> Report:

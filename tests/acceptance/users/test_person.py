@@ -49,4 +49,6 @@ def test_nobody_is_refused(rig: Rig) -> None:
     assert answer.status_code == 400
     assert "no audience member found" in answer.text
     assert rig.client.http.get(f"{BASE}/audience/person").status_code == 400
+    unseen = {"key": "\u200b"}  # every line would hold it
+    assert rig.client.http.get(f"{BASE}/audience/person", params=unseen).status_code == 400
     assert person(rig, " ").status_code == 400

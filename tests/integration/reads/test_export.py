@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from ingest_api.errors import InvalidRequestError, SchemaGoneError
 from ingest_api.export.audience import Export, exported_users
+from ingest_api.export.columns import attribute_columns, chosen_columns
 from ingest_api.postgres.row_stream import RowStreams
 from ingest_api.postgres.schema_names import PUBLIC
 from ingest_api.users.filters import UserFilter, read_filter
@@ -230,6 +231,12 @@ def test_columns_are_chosen(database: str) -> None:
         with pytest.raises(InvalidRequestError) as refused:
             exported(database, "csv", names)
         assert reason in refused.value.details[0].message
+
+
+def test_an_attribute_hides_no_column_that_we_have() -> None:
+    """It may have been called so before there was the column."""
+    (column,) = chosen_columns(attribute_columns({"Job Id": "string"}), ["jobId"])
+    assert column.value == "job_id::text"
 
 
 def test_filters_take_what_they_take_of_lists(database: str) -> None:

@@ -287,6 +287,8 @@ def test_filters_are_the_same_with_each_reconciliation_key(own_database: str, ke
         ({"attributes.tier": ""}, "attributes.tier"),
         ({"mobileNumber": "none"}, "mobileNumber"),
         ({"email": " "}, "email"),
+        ({"email": "\u200b"}, "email"),
+        ({"attributes.since": "\u200b"}, "attributes.since"),
         ({"search": "\t "}, "search"),
         ({"search": "a" * 201}, "search"),
         ({"key": ""}, "key"),

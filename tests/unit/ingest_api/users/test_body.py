@@ -205,6 +205,7 @@ def test_a_change_sets_the_fields_given_and_no_others() -> None:
         ({"email": None}, "email", "KEY_MISSING"),
         ({"country": "USA"}, "state", "STATE_REQUIRED"),
         ({"smsSubscription": None}, "smsSubscription", "BOOLEAN_INVALID"),
+        ({"smsSubscription": "\u200b"}, "smsSubscription", "BOOLEAN_INVALID"),
         ({"email": "a@"}, "email", "EMAIL_INVALID"),
     ],
 )
