@@ -89,7 +89,10 @@ def inspect(
     try:
         _read(records, found, options, accept)
     except FileFault as fault:
-        found.refusals = [fault, *fault.others]
+        # An import is refused for its header first, whatever the lines after it are.
+        first = records.header_fault
+        faults = [fault] if first is None or first is fault else [first, fault]
+        found.refusals = [each for one in faults for each in (one, *one.others)]
         if found.header is None and records.has_header:
             # The fault came before the first lines could be looked at.
             found.header = records.header

@@ -35,7 +35,7 @@ _MOST_SAMPLES: Final = 4
 _MOST_LINES: Final = 5_000
 """That are looked at for what values mean."""
 _SHOWN_CHARACTERS: Final = 60
-_PART: Final = re.compile(r"\s*[(,].*")
+_PART: Final = re.compile("[(,]")
 _OTHER_NAMES: Final = dict.fromkeys(("uk", "england", "scotland", "wales"), "GB") | dict.fromkeys(
     map(plain_name, USA_NAMES), "US"
 )
@@ -126,7 +126,9 @@ def region_named(country: str) -> str | None:
     if country.upper() in PHONE_REGIONS:
         return country.upper()
     names = _regions()
-    return names.get(plain_name(country)) or names.get(plain_name(_PART.sub("", country)))
+    return names.get(plain_name(country)) or names.get(
+        plain_name(_PART.split(country, maxsplit=1)[0])
+    )
 
 
 @cache

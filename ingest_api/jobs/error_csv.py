@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from ingest_api.parsing.header import cells_of
+from ingest_api.parsing.header import cells_of, plain_header
 from ingest_api.validation.validated_rows import is_shortened
 from schemas.rules.attributes import plain_name
 from schemas.rules.fields import ADDED_COLUMNS, MISSING_CELL, TOO_FEW_FIELDS
@@ -47,7 +47,9 @@ class ErrorFile:
         self._delimiter = delimiter
         self._header = header
         self._columns = len(names)
-        self._kept = [column for column, name in enumerate(names) if plain_name(name) not in _ADDED]
+        self._kept = [
+            column for column, name in enumerate(names) if plain_header(name) not in _ADDED
+        ]
         self._is_first_round = len(self._kept) == self._columns
         # A file that has been round before is neutralised already.
         formula = _FORMULA_OR_NEUTRALISED if self._is_first_round else _FORMULA
@@ -85,7 +87,9 @@ class ErrorFile:
         surplus = [*cells[self._columns :], *([self._quoted(_CUT)] if is_cut else ())]
         is_short = row["code"] == TOO_FEW_FIELDS.code and not is_cut
         cells += [MISSING_CELL if is_short else ""] * (self._columns - len(cells))
-        kept = (cells[column] for column in self._kept)
+        kept = [cells[column] for column in self._kept]
+        if is_short and MISSING_CELL not in kept:
+            surplus.append(MISSING_CELL)  # it lacked a cell that isn't kept: another has its place
         return self._delimiter.join([*kept, str(row["line"]), why, *surplus]) + _LINE_END
 
     def _is_plain(self, raw: str) -> bool:

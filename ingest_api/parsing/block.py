@@ -63,12 +63,17 @@ class Block:
         """Return the record at this index of the block, as uploaded."""
         return self.data[self.starts[index] : self.ends[index]].decode()
 
-    def without_missing_cells(self) -> Block:
-        """Return the block of an error file with the fields that its lines had when uploaded."""
+    def without_missing_cells(self, columns: int) -> Block:
+        """Return the block of an error file with the fields that its lines had when uploaded.
+
+        A line with more fields than there are columns has them all: a cell was put in beside one
+        that says that it is missing.
+        """
         if _MISSING_CELL not in self.data:
             return self
         counts = self.field_counts.copy()
-        for index in np.flatnonzero([self.has_missing_cell(row) for row in range(len(self))]):
+        is_short = [self.has_missing_cell(row) for row in range(len(self))]
+        for index in np.flatnonzero(is_short & (counts <= columns)):
             cells = cells_of(self.raw(int(index)), self.delimiter)
             counts[index] -= sum(cell.strip() == MISSING_CELL for cell in cells)
         return replace(self, field_counts=counts)

@@ -108,15 +108,7 @@ def header_and_fault(
     The fault says which columns are unknown or repeated, and which the file lacks.
     """
     names = tuple(name.strip() for name in cells_of(raw, delimiter))
-    known = _known_columns(file_format)
-    found = _labelled(names, known, file_format)
-    known |= {plain_header(name): field for name, field in found.items()}
-    if file_format.maps_usual_names:
-        found |= usual_fields(*_unknown_and_free(names, known))
-        known |= {plain_header(name): field for name, field in found.items()}
-    if file_format.unknown_columns == "attribute":
-        found |= attributes_of(*_unknown_and_free(names, known), known)
-        known |= {plain_header(name): field for name, field in found.items()}
+    known, found = _known_and_found(names, file_format)
     fields = tuple(known.get(plain_header(name)) for name in names)
     fault = _fault_of(names, known, file_format, line)
     if fault is not None:
@@ -142,6 +134,30 @@ def header_and_fault(
         ),
     )
     return header, fault
+
+
+def is_header(raw: str, delimiter: str, file_format: FileFormat) -> bool:
+    """Return whether this well-formed record has the names that a header must have."""
+    names = [name.strip() for name in cells_of(raw, delimiter)]
+    known, _ = _known_and_found(names, file_format)
+    has_key = file_format.key_field in (known.get(plain_header(name)) for name in names)
+    return has_key and _fault_of(names, known, file_format, 1) is None
+
+
+def _known_and_found(
+    names: Sequence[str], file_format: FileFormat
+) -> tuple[dict[str, Field | None], dict[str, Field]]:
+    """Return what each plain name holds, and what was found out of columns by other names."""
+    known = _known_columns(file_format)
+    found = _labelled(names, known, file_format)
+    known |= {plain_header(name): field for name, field in found.items()}
+    if file_format.maps_usual_names:
+        found |= usual_fields(*_unknown_and_free(names, known))
+        known |= {plain_header(name): field for name, field in found.items()}
+    if file_format.unknown_columns == "attribute":
+        found |= attributes_of(*_unknown_and_free(names, known), known)
+        known |= {plain_header(name): field for name, field in found.items()}
+    return known, found
 
 
 def _labelled(names: Sequence[str], known: _Known, file_format: FileFormat) -> dict[str, Field]:
@@ -203,15 +219,14 @@ def _fault_of(
     """Return the fault of the first column that is unknown or repeated, with those of others."""
     key = file_format.key_field
     fields = {known.get(plain_header(name)) for name in names}
-    suggested = _suggested(names, known)
+    is_ignored = file_format.unknown_columns == "ignore"
+    suggested = {} if is_ignored else _suggested(names, known)
     faults = [*_faults_of_mapping(names, file_format, line)]
     faults += [
         fault
         for fault in _faults_of_names(names, known, suggested, line)
-        if fault.code != "UNKNOWN_COLUMN" or file_format.unknown_columns != "ignore"
+        if fault.code != "UNKNOWN_COLUMN" or not is_ignored
     ]
-    if file_format.unknown_columns == "ignore":
-        suggested = {}
     has_key = key in fields or key in suggested.values()
     faults += [] if has_key else [_missing_key(key, line)]
     if not faults:
@@ -229,7 +244,8 @@ def _fault_of(
 
 def _suggested(names: Sequence[str], known: _Known) -> dict[str, Field]:
     unknown, free = _unknown_and_free(names, known)
-    return suggested_fields([name[:_SHOWN_CHARACTERS] for name in unknown], free)
+    # Of more faults than these none is shown, and each name is compared with each field.
+    return suggested_fields([name[:_SHOWN_CHARACTERS] for name in unknown[:_MOST_FAULTS]], free)
 
 
 def _unknown_and_free(names: Sequence[str], known: _Known) -> tuple[list[str], list[Field]]:

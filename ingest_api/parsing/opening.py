@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _RECORD: Final = re.compile(rb'([^"\r\n]*+(?:"[^"]*+"[^"\r\n]*+)*+)(\r\n|\r|\n)')
 """A whole record; as everywhere, a line ends where the number of quotes before it is even."""
-_SEPARATOR_LINE: Final = re.compile(r'\s*("?)sep=(\\t|[^\\"])\1(?:\2|[^\S\t])*', re.IGNORECASE)
+_SEPARATOR_LINE: Final = re.compile(r'\s*("?)sep=(\\t|[^\\"])\1(?:\2|[^\S\t])*+', re.IGNORECASE)
 """By which Excel tells itself, and does not show: ``sep=;``."""
 _BLANK: Final = re.compile(r'[\s",;|-]*')
 

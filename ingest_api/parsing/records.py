@@ -21,7 +21,7 @@ from ingest_api.parsing.block import Block
 from ingest_api.parsing.decode import FileText
 from ingest_api.parsing.errors import FileFault, TextDamage
 from ingest_api.parsing.file_format import DELIMITERS, Limits
-from ingest_api.parsing.header import header_and_fault, nameless_column
+from ingest_api.parsing.header import header_and_fault, is_header, nameless_column
 from ingest_api.parsing.opening import read_opening
 from ingest_api.parsing.structure import (
     CR,
@@ -191,7 +191,7 @@ class FileRecords:
         if self._header is None:
             block = self._take_header(block, violation.noticed_at if violation else len(text))
         if block and not violation and self._header and self._header.added:
-            block = block.without_missing_cells()
+            block = block.without_missing_cells(len(self._header.names))
         violation = self._split_cell(block, violation) or violation
         violation = self._nameless_value(structure, block, violation) or violation
         violation = self._row_over_limit(block, violation) or violation
@@ -284,10 +284,8 @@ class FileRecords:
             if block.position + block.ends[index] >= noticed_at:
                 return
             raw, line = block.raw(index), int(block.lines[index])
-            found = header_and_fault(
-                raw, line=line, delimiter=self._delimiter, file_format=self._format
-            )
-            if found[1] is None:
+            is_short = len(raw) <= self._limits.max_header_bytes
+            if is_short and is_header(raw, self._delimiter, self._format):
                 fault.message += f" Line {line} is a header: take out what stands above it."
                 return
 

@@ -94,7 +94,7 @@ def _write(file: Any, asked: str, out: Any) -> None:
         raise RefusedError("WORKBOOK_DAMAGED", message) from error
     # Blank rows are written, too, so that the numbers of lines are those of the sheet's rows.
     with io.TextIOWrapper(out, encoding="utf-8", newline="") as text:
-        write_rows(sheet.iter_rows(), csv.writer(text, lineterminator="\n"))
+        write_rows(sheet.iter_rows(), csv.writer(text, lineterminator="\r\n"))
 
 
 def _sheet_of(workbook: Any, asked: str) -> str:

@@ -55,8 +55,10 @@ _MONTH: Final = (
 )
 _DAY: Final = r"(?P<day>[0-9]{1,2})"
 _YEAR: Final = r"(?P<year>[0-9]{4})(?![0-9])"
+_LETTERS: Final = re.IGNORECASE | re.ASCII
+"""No letter but ours: an s may also be a long one, which is no s in lower case."""
 _WITH_MONTH: Final = tuple(
-    re.compile(rf"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]{{0,6}},? )?{form}", re.IGNORECASE)
+    re.compile(rf"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]{{0,6}},? )?{form}", _LETTERS)
     for form in (rf"{_MONTH} {_DAY},? {_YEAR}", rf"{_DAY}(?P<mark>[ -]){_MONTH}(?P=mark){_YEAR}")
 )
 """Dates in which the month has its English name, which every order takes: RFC 5322's, and those
@@ -68,12 +70,14 @@ _TIME: Final = re.compile(
     r"(?: ?(?P<half>[ap])m)?"
     r"(?: ?(?:z|gmt|utc|(?P<usa>[ecmp][sd]t)"
     r"|(?P<sign>[+-])(?P<east_h>[0-9]{2}):?(?P<east_min>[0-9]{2})?))?",
-    re.IGNORECASE,
+    _LETTERS,
 )
 _WEST_H: Final = {
     "est": 5, "edt": 4, "cst": 6, "cdt": 5, "mst": 7, "mdt": 6, "pst": 8, "pdt": 7
 }  # fmt: skip
 """The zones that have names in RFC 5322 (4.3), in hours west of UTC."""
+_LONGEST: Final = 64
+"""No date and no time has so many characters; what is longer is not remembered."""
 _BLANKS: Final = re.compile(r"[\u00a0\u202f]")
 
 
@@ -198,8 +202,12 @@ def _date_with_month(value: str) -> re.Match[str] | None:
     return next(filter(None, (form.match(value) for form in _WITH_MONTH)), None)
 
 
-@lru_cache(65_536)
 def _day_of_date(text: str, order: DateOrder) -> int | None:
+    return None if len(text) > _LONGEST else _remembered_day(text, order)
+
+
+@lru_cache(65_536)
+def _remembered_day(text: str, order: DateOrder) -> int | None:
     forms = (_ISO, _IN_ORDER[order], *_WITH_MONTH)
     found = next(filter(None, (form.fullmatch(text) for form in forms)), None)
     if not found:
@@ -211,9 +219,13 @@ def _day_of_date(text: str, order: DateOrder) -> int | None:
     return _real_day(int(found["year"]), int(month), int(found["day"]))
 
 
-@lru_cache(65_536)
 def _days_later(time: str) -> int | None:
     """Return how many days in UTC are later than the written one, -1 to 1; None: it is no time."""
+    return None if len(time) > _LONGEST else _remembered_days_later(time)
+
+
+@lru_cache(65_536)
+def _remembered_days_later(time: str) -> int | None:
     found = _TIME.fullmatch(time)
     if not found:
         return None

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ingest_api.validation.faults import ValueFault
 
 _MOBILE_DIGITS: Final = (7, 15)
+_MOST_REMEMBERED: Final = 64
+"""Characters of a text whose verdict is remembered."""
 _ASCII_END: Final = 0x80
 _ZERO, _ONE, _NINE, _PLUS, _DOT, _APOSTROPHE, _P = b"019+.'p"
 _PUNCTUATION: Final = np.array(
@@ -73,7 +75,7 @@ def to_phone_numbers(
     if not is_odd.any():
         return numbers, []
     given = plain.values_where(is_odd)
-    found = [_by_library(number, region) for number in given]
+    found = [_judged(number, region) for number in given]
     texts = [number or text for (number, _), text in zip(found, given, strict=True)]
     faults = value_faults(is_odd, (detail for _, detail in found))
     return with_replaced(numbers, is_odd, texts), faults
@@ -136,6 +138,12 @@ def _without_marks_of_tables(column: TextColumn) -> TextColumn:
     texts = [text.removeprefix("'").removeprefix("p:") for text in marked]
     plain = [text[:-2] if _FRACTION.fullmatch(text) else text for text in texts]
     return with_replaced(column, is_marked, plain)
+
+
+def _judged(text: str, region: str | None) -> tuple[str | None, str | None]:
+    """Return what the library says; texts that are no numbers are not remembered."""
+    judge = _by_library if len(text) <= _MOST_REMEMBERED else _by_library.__wrapped__
+    return judge(text, region)
 
 
 @lru_cache(4096)

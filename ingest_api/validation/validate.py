@@ -273,8 +273,11 @@ class _Validation:
         """Blank these rows of a column, so that it is as if they did not have it."""
         blanks = [""] * int(np.count_nonzero(is_faulty))
         for columns in (self.cells, self.values):
-            if isinstance(column := columns.get(a_field.name), TextColumn):
+            column = columns.get(a_field.name)
+            if isinstance(column, TextColumn):
                 columns[a_field.name] = with_replaced(column, is_faulty, blanks)
+            elif a_field.kind == "boolean":
+                columns[a_field.name] = pc.if_else(pa.array(is_faulty), None, column)
 
     def _strip(self, a_field: Field) -> Callable[[str], str]:
         if self._rules.are_first:

@@ -144,6 +144,8 @@ def test_a_refused_file_is_described_all_the_same() -> None:
     assert (answer.lines, answer.reject, answer.columns[0].samples) == (1, 0, ["x"])
     assert [each.maybe for each in answer.columns] == ["Email", None, None]
 
+    for nothing_else in (b"Nonsense,Foo\n", b'Nonsense,Foo\na,b\n"x'):
+        assert inspected(nothing_else).refused_for[0].code == "KEY_COLUMN_MISSING"
     broken = inspected(HEADER + b'a@b.example.com,A,B,UK,\n"open,A\n')
     assert [each.code for each in broken.refused_for] == ["QUOTE_NOT_CLOSED"]
     assert [each.header for each in broken.columns] == HEADER.decode().strip().split(",")
@@ -226,3 +228,8 @@ def test_names_of_countries_cost_little_memory() -> None:
         "assert 'phonenumbers.geodata' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, check=True)
+
+
+def test_a_country_of_blanks_costs_no_more_than_its_length() -> None:
+    """With their square this would take hours."""
+    assert region_named("Germany" + " " * 2_000_000 + "x") is None

@@ -144,3 +144,34 @@ def test_a_line_of_another_width_is_counted_without_what_was_added(raw: str) -> 
     again = error_file(job, [rejection])
 
     assert outcome(again, accepted(again))[1][0]["reason"] == rejection["reason"]
+
+
+def test_a_cell_put_in_beside_one_that_is_missing_is_one_too_many() -> None:
+    """A comma without quotes, as people put it in; it was an error of the service."""
+    content = (
+        b"Email,First Name,Error Line,Error Code,Error Reason\n"
+        b"a@b.cd,(this cell is missing),2,TOO_FEW_FIELDS,why,extra\n"
+    )
+    found = outcome(content, accepted(content))[1]
+    assert [each["code"] for each in found] == ["TOO_MANY_FIELDS"]
+
+
+def test_a_line_that_lost_a_cell_is_refused_in_each_round() -> None:
+    """All that stood behind it has moved: the number of its line is no state."""
+    content = (
+        b"Email,First Name,Last Name,Country,State,Error Line,Error Code,Error Reason\n"
+        b"a@b.cd,Ada,Lovelace,Germany,2,REQUIRED,why\n"
+    )
+    for _ in range(3):
+        job = accepted(content)
+        taken, rejections = outcome(content, job)
+        assert (taken, len(rejections)) == (0, 1)
+        content = error_file(job, rejections)
+
+
+def test_columns_that_an_error_file_adds_are_known_as_a_header_is() -> None:
+    """Whatever nobody sees in their names."""
+    job = accepted("Email,Error\u200bLine\na@b,1\n".encode())
+    assert error_file(job, []).decode().strip("\ufeff\r\n") == (
+        "Email,Error Line,Error Code,Error Reason"
+    )

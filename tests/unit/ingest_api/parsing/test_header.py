@@ -322,3 +322,19 @@ def test_characters_that_nobody_sees_say_nothing(header: str) -> None:
     read = read_header(header, line=1, delimiter=",", file_format=FileFormat())
 
     assert None not in read.fields
+
+
+def test_wide_lines_below_a_wrong_header_are_not_compared_with_fields(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Names of a wide file took seconds, and twenty lines after them minutes."""
+    asked: list[int] = []
+
+    def counted(names: list[str], _free: object) -> dict[str, object]:
+        asked.append(len(names))
+        return {}
+
+    monkeypatch.setattr("ingest_api.parsing.header.suggested_fields", counted)
+    line = ",".join(f"nonsense {number}" for number in range(500))
+    assert fault_of(io.BytesIO(f"{line}\n".encode() * 21)).code == "UNKNOWN_COLUMN"
+    assert asked == [100]

@@ -70,3 +70,8 @@ def test_an_error_file_needs_no_delimiter() -> None:
 
     assert records_of(io.BytesIO(content))[1] == (2, "a@b;x;2;EMAIL_INVALID;No.")
     assert fault_of(io.BytesIO(content), delimiter=",").code == "UNKNOWN_COLUMN"
+
+
+def test_a_first_line_of_blanks_costs_no_more_than_its_length() -> None:
+    """With two ways to read each, fifty would take longer than anybody lives."""
+    assert fault_of(io.BytesIO(b"sep=" + b" " * 10_000 + b"x\n")).code == "UNKNOWN_COLUMN"

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from schemas.events import UserRow
+from schemas.events import ColumnMapping, UserRow
 from schemas.rules.fields import FIELD_BY_NAME, FIELDS
 from schemas.rules.rejections import faults_of
-from tests.support.data.corpus.values import ATTRIBUTES, REFUSED
-from tests.support.models.validated_events import attribute_outcome, outcome_of
+from tests.support.data.corpus.values import ATTRIBUTES, REFUSED, TIDY
+from tests.support.data.files import csv_of
+from tests.support.models.file_oracle import accepted_job
+from tests.support.models.validated_events import attribute_outcome, events_of, outcome_of
 
 
 @pytest.mark.parametrize("mode", ["insert", "upsert", "delsert"])
@@ -62,3 +64,15 @@ def test_what_is_needed_is_not_left_out() -> None:
     ]  # fmt: skip
     deleted = outcome_of({"Mobile Number": "12"}, mode="delete", invalid_optional="drop")
     assert deleted.dropped_cells is None
+
+
+def test_a_subscription_that_is_left_out_says_nothing() -> None:
+    """Too long a word may be a known one without its blanks; beside it stands an explicit yes."""
+    word = "un sub scri bed - - - - -"
+    event = outcome_of({"Email Subscription": word}, invalid_optional="drop")
+    assert [fault.code for fault in faults_of(event.dropped_cells)] == ["TOO_LONG"]
+    assert event.email_subscription is None
+    content = csv_of({"Out": word, "Email Subscription": "yes"}, headers=[*TIDY, "Out"])
+    columns = (ColumnMapping("Out", "!Email Subscription"),)
+    (both,) = events_of(content, accepted_job(invalid_optional="drop", columns=columns))
+    assert both.email_subscription is True

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import tomllib
+import tracemalloc
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -270,3 +272,27 @@ def test_dates_that_fit_both_orders_are_noticed(texts: list[str], are_unclear: b
     orders.note(text_column(pa.array(texts)))
 
     assert orders.are_unclear == are_unclear
+
+
+@pytest.mark.parametrize(
+    "cell", ["\u017fep 5, 2024", "5-\u017fep-2024", "2024-01-02 10:00 e\u017ft"]
+)
+def test_a_letter_that_only_looks_like_ours_is_none(cell: str) -> None:
+    """A long s is an s to those who compare without case."""
+    assert outcome_of({"Last Active Date": cell}).code == "DATE_INVALID"
+
+
+def test_long_cells_are_not_remembered() -> None:
+    """A file of them would fill the memory for good."""
+    cells = [f"{number:08} " + "x" * 60_000 for number in range(200)]
+    column = text_column(pa.array(cells, pa.string()))
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    days, is_bad = to_days(column, ValueRules())
+    numbers, faults = to_phone_numbers(column)
+    del days, numbers, faults
+    gc.collect()
+    kept = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert is_bad.all()
+    assert kept < sum(map(len, cells)) / 10
