@@ -58,7 +58,7 @@ def send(
     Raises:
         ApiError: The API refused it or could not be reached.
     """
-    headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+    headers = {"Idempotency-Key": idempotency_key.encode()} if idempotency_key else {}
     return _post(client, upload, _PATH, advance, headers=headers)
 
 
@@ -94,7 +94,7 @@ def _post(
     path: str,
     advance: Callable[[int], object],
     *,
-    headers: Mapping[str, str] | None = None,
+    headers: Mapping[str, bytes] | None = None,
 ) -> dict[str, Any]:
     upload.file.seek(0)
     media_type = f"text/csv; charset={upload.charset}" if upload.charset else "text/csv"
@@ -104,8 +104,13 @@ def _post(
         headers=headers,
         # They go before the file, so that the server can refuse it before it has read it all.
         data=options_of(upload),
-        files={"uploadFile": (upload.name, _Metered(upload.file, advance), media_type)},
+        files={"uploadFile": (_sendable(upload.name), _Metered(upload.file, advance), media_type)},
     )
+
+
+def _sendable(name: str) -> str:
+    """Return the name of a file with U+FFFD for each byte of it that is not UTF-8."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def options_of(upload: Upload) -> dict[str, str | list[str]]:

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
+import httpx2
 
 from deploy.cli.client_settings import ClientSettings
 from deploy.cli.local_api import default_url
@@ -64,11 +65,14 @@ class ListingGroup(click.Group):
 
 
 def _checked_url(_context: click.Context, _parameter: click.Parameter, url: str) -> str:
+    url = url.strip()
     try:
         parts = urlsplit(url)
         is_address = parts.scheme in {"http", "https"} and bool(parts.hostname)
         _ = parts.port
-    except ValueError:
+        # As it is looked up: each part of a name has 1 to 63 characters.
+        httpx2.URL(url).raw_host.decode().encode("idna")
+    except (httpx2.InvalidURL, ValueError):
         is_address = False
     if not is_address:
         raise click.BadParameter(f"{url!r} is no address such as https://rollcall.example.com.")

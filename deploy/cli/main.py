@@ -5,6 +5,7 @@ for the libraries of the others.
 """
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -86,19 +87,27 @@ class _LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; Ctrl-C and a reader that has gone end it quietly, a file with a word."""
+        given = ctx.args
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort):
             click.echo(err=True)
             ctx.exit(128 + signal.SIGINT)
+        except UnicodeEncodeError as error:
+            wrong = [shown for each in given if (shown := _escaped(each)) != each]
+            if not wrong:
+                raise
+            message = f"only UTF-8 can be sent, and this is not UTF-8: {', '.join(wrong)}"
+            raise CommandError(message) from error
         except BrokenPipeError:
-            # What is still to be flushed at the exit must not raise once more.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()
             ctx.exit(128 + signal.SIGPIPE)
         except OSError as error:
-            # A file or folder that is missing, or that this user may not read or write.
             if error.filename is None:
-                raise
+                # Standard output, as on a disk that is full.
+                _drop_output()
+                raise CommandError(error.strerror or str(error)) from error
+            # A file or folder that is missing, or that this user may not read or write.
             raise CommandError(f"{error.filename}: {error.strerror}") from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
@@ -134,9 +143,22 @@ class _LazyGroup(click.Group):
             formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
 
 
+def _escaped(argument: str) -> str:
+    """Return the argument with an escape for each byte that is not UTF-8 (PEP 383)."""
+    return argument.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _drop_output() -> None:
+    """Send what is still to be flushed at the exit nowhere, so that it does not raise once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rollcall")
 def main() -> None:
     """Rollcall imports users in bulk: over HTTP, through Kafka, into Postgres."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what it has no characters for is escaped
+            stream.reconfigure(errors="backslashreplace")
     for reason in unknown_settings(os.environ):
         click.echo(f"Warning: {reason}", err=True)

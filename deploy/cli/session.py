@@ -81,12 +81,16 @@ def new_password(name: str) -> str:
     """Return the password typed twice or, without a terminal, the first line of standard input.
 
     Raises:
-        CommandError: There is none.
+        CommandError: There is none, or it is not UTF-8.
     """
     if sys.stdin.isatty():
         question = f"New password of {name}"
         return click.prompt(question, hide_input=True, confirmation_prompt=True, err=True)
-    password = sys.stdin.readline().rstrip("\r\n")
+    try:
+        password = sys.stdin.readline().rstrip("\r\n")
+        password.encode()  # where the locale is C, bytes that are no text are read, too
+    except UnicodeError as error:
+        raise CommandError("the password is not UTF-8") from error
     if not password:
         raise CommandError("no new password: standard input is empty")
     return password

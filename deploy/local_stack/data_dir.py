@@ -102,10 +102,13 @@ class DataDir:
         write_private(self.addresses, json.dumps(asdict(addresses)))
 
     def read_addresses(self) -> StackAddresses | None:
-        """Return how to reach the stack that was started here last, unless it stopped in order."""
+        """Return how to reach the stack that was started here last, unless it stopped in order.
+
+        A file that is damaged, as after the disk was full, is none.
+        """
         try:
             return StackAddresses(**json.loads(self.addresses.read_text()))
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError, TypeError):
             return None
 
     def running_stack(self) -> StackAddresses:

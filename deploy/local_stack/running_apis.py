@@ -54,8 +54,16 @@ def recorded(api: RunningApi) -> Generator[None]:
 
 def running_apis() -> list[RunningApi]:
     """Return the APIs of this user's stacks that run now."""
-    found = (RunningApi(**json.loads(path.read_text())) for path in _folder().glob("*.json"))
-    return [api for api in found if api.is_running]
+    found = map(_read, _folder().glob("*.json"))
+    return [api for api in found if api is not None and api.is_running]
+
+
+def _read(path: Path) -> RunningApi | None:
+    """Return what is recorded there; None where it is damaged, or was removed meanwhile."""
+    try:
+        return RunningApi(**json.loads(path.read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
 
 
 def _folder() -> Path:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from schemas.config.declared import ANY_PROPERTY, Section, secret, secret_in_address, text, whole
 from schemas.config.log_settings import LogSettings
@@ -32,6 +34,15 @@ def _key_fault(key: str) -> str | None:
     if key in KEY_FIELD or is_free:
         return None
     return f"is {key!r}: email, mobileNumber or the name of a custom attribute."
+
+
+def _conninfo_fault(conninfo: str) -> str | None:
+    try:
+        conninfo_to_dict(conninfo)
+    except (psycopg.ProgrammingError, UnicodeEncodeError):
+        # libpq's own words may hold a part of the password.
+        return "is no libpq conninfo or URL, such as postgresql://user@host/database."
+    return None
 
 
 class LogShape(Section, frozen=True, kw_only=True):
@@ -81,7 +92,9 @@ class Settings(LogShape, frozen=True, kw_only=True):
             " `ROLLCALL_KAFKA_COMPRESSION_TYPE=lz4` for a smaller log at some speed"
         ),
     ] = msgspec.field(name=f"ROLLCALL_KAFKA_{ANY_PROPERTY}", default_factory=dict)
-    database_url: Annotated[str, secret_in_address("Postgres, as a libpq conninfo or URL")]
+    database_url: Annotated[
+        str, secret_in_address("Postgres, as a libpq conninfo or URL", fault=_conninfo_fault)
+    ]
     group: Annotated[
         str, text("consumer group of the processors; the publishers' is named after it")
     ] = "rollcall"

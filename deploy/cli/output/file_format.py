@@ -5,13 +5,15 @@ from pathlib import Path
 import click
 
 from deploy.cli.output.downloads import STDOUT
+from ingest_api.web.content_negotiation import CSV, NDJSON, PARQUET
 
-_FORMATS = ("csv", "ndjson", "parquet")
+MEDIA_TYPES = {"csv": CSV, "ndjson": NDJSON, "parquet": PARQUET}
+"""Of each format."""
 
 format_option = click.option(
     "--format",
     "format_name",
-    type=click.Choice(_FORMATS),
+    type=click.Choice(list(MEDIA_TYPES)),
     help="What the file is; otherwise its name says it, and CSV is what it is without.",
 )
 
@@ -21,4 +23,4 @@ def file_format(file: Path, asked: str | None) -> str:
     if asked is not None:
         return asked
     suffix = {"jsonl": "ndjson"}.get(file.suffix[1:], file.suffix[1:])
-    return suffix if file != STDOUT and suffix in _FORMATS else "csv"
+    return suffix if file != STDOUT and suffix in MEDIA_TYPES else "csv"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
@@ -26,6 +26,7 @@ _IMPORT = f"{_BASE}/audience/import"
 _STATUS = f"{_BASE}/batchinfo/status/7"
 _EVENTS = f"{_STATUS}/events"
 _ERRORS = f"{_BASE}/batchinfo/errors/7"
+_CSV = {"Content-Type": "text/csv"}
 _ACCEPTED = Answer(body='{"id": "7", "message": "File uploaded successfully"}')
 
 
@@ -140,7 +141,7 @@ def test_an_error_file_that_breaks_off_leaves_the_old_one(file: str, tmp_path: P
     script = {
         _IMPORT: [_ACCEPTED],
         _STATUS: [Answer(body=_status("COMPLETED_WITH_ERRORS", inserted=1, rejected=1))],
-        _ERRORS: [Answer(body="Email,Error Line\n", is_cut_off=True)],
+        _ERRORS: [Answer(200, "Email,Error Line\n", _CSV, is_cut_off=True)],
     }
     with scripted_server(script) as server:
         result = _run(server.url, "import", file, "--errors", str(out))
@@ -161,7 +162,7 @@ def test_an_error_file_takes_the_place_of_the_old_one(file: str, tmp_path: Path)
             Answer(body=_status("COMPLETED", inserted=2)),
             Answer(body=_status("COMPLETED_WITH_ERRORS", inserted=1, rejected=1)),
         ],
-        _ERRORS: [Answer(body="Email,Error Line\n")],
+        _ERRORS: [Answer(200, "Email,Error Line\n", _CSV)],
     }
     with scripted_server(script) as server:
         clean = _run(server.url, "import", file, "--errors", str(out))
@@ -179,7 +180,8 @@ def test_differences_that_break_off_leave_the_old_file(tmp_path: Path) -> None:
     out = tmp_path / "out" / "diff.csv"
     out.parent.mkdir()
     out.write_text("before")
-    script = {f"{_BASE}/audience/diff": [Answer(body="kind,key\nadded,a\n", is_cut_off=True)]}
+    broken = Answer(200, "kind,key\nadded,a\n", _CSV, is_cut_off=True)
+    script = {f"{_BASE}/audience/diff": [broken]}
     with scripted_server(script) as server:
         result = _run(server.url, "diff", "1", "now", "--csv", str(out))
 
@@ -254,15 +256,9 @@ def test_tls_where_there_is_none_is_told() -> None:
     assert "does not speak TLS on this port; is it http://?" in result.stderr
 
 
-def test_attributes_are_sent_in_the_type_they_have() -> None:
-    """Numbers and booleans as such, an empty value as null."""
-    definitions: list[dict[str, Any]] = [
-        {"name": "score", "type": "number"},
-        {"name": "vip", "type": "boolean"},
-        {"name": "plan", "type": "string"},
-    ]
+def test_attributes_are_sent_as_they_were_given() -> None:
+    """As texts, which the API reads by their types; an empty value as null."""
     script = {
-        f"{_BASE}/admin/attributes": [Answer(body=json.dumps({"attributes": definitions}))],
         f"{_BASE}/audience": [Answer(body='{"audience": []}')],
         f"{_BASE}/audience/9": [
             Answer(body='{"id": "9", "email": "a@b.example"}'),
@@ -279,7 +275,7 @@ def test_attributes_are_sent_in_the_type_they_have() -> None:
     assert body == {
         "state": None,
         "smsSubscription": False,
-        "attributes": {"score": -0.5, "vip": True, "plan": "007", "note": None},
+        "attributes": {"score": "-0.5", "vip": "TRUE", "plan": "007", "note": None},
     }
 
 

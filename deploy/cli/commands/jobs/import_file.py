@@ -259,6 +259,9 @@ def _may_remove(client: ApiClient, upload: Upload, options: _ImportOptions) -> b
 
 
 def _check(options: _ImportOptions) -> None:
+    if options.idempotency_key == "":
+        message = "--idempotency-key is empty: give a text, or leave it out for a new key."
+        raise click.UsageError(message)
     if options.errors_path is None:
         return
     if options.dry_run or not options.waits:

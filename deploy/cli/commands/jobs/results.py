@@ -8,7 +8,7 @@ from deploy.api_client.client import path_of
 from deploy.cli.api_command import ApiCommand, url_option
 from deploy.cli.as_of import build_wait
 from deploy.cli.output.downloads import STDOUT, Download, download_to
-from deploy.cli.output.file_format import file_format, format_option
+from deploy.cli.output.file_format import MEDIA_TYPES, file_format, format_option
 from deploy.cli.output.tables import progress_console
 from deploy.cli.session import api
 
@@ -41,7 +41,7 @@ def results(*, job_id: str, output: Path, format_name: str | None, url: str) -> 
     wanted = Download(
         path=path_of("batchinfo", "results", job_id),
         query={"format": format_name},
-        media_type="*/*",
+        media_type=MEDIA_TYPES[format_name],
         noun="lines",
         has_lines=format_name != "parquet",
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from deploy.cli.command_error import CommandError
 from deploy.cli.output.tables import output, print_json, print_table
 from deploy.cli.settings_table import rows, written_into
 
@@ -24,7 +25,7 @@ def settings(*, as_json: bool, document: Path | None) -> None:
     A secret may stand in a file instead: the same name with _FILE at its end names the file.
     """
     if document is not None:
-        document.write_text(written_into(document.read_text()))
+        _write(document)
     elif as_json:
         print_json({"settings": list(rows())})
     else:
@@ -39,3 +40,12 @@ def settings(*, as_json: bool, document: Path | None) -> None:
             for row in rows()
         ]
         print_table(output(), f"{len(listed)} settings", _COLUMNS, listed)
+
+
+def _write(document: Path) -> None:
+    try:
+        document.write_text(written_into(document.read_text("utf-8")), "utf-8")
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{document} is not UTF-8") from error
+    except ValueError as error:
+        raise CommandError(f"{document} is left as it was: {error}") from error

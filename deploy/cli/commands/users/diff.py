@@ -21,11 +21,12 @@ from deploy.cli.output.tables import (
     text,
 )
 from deploy.cli.session import api
+from ingest_api.web.content_negotiation import CSV, NDJSON, PARQUET
 
 _KINDS = ("added", "changed", "removed")
 _COLUMNS = ("kind", "key", "field", "before", "after", "id")
 _MOST_PAGE_SIZE = 1000
-_FILES = {"csv_path": "text/csv", "parquet_path": "application/vnd.apache.parquet"}
+_FILES = {"csv_path": CSV, "parquet_path": PARQUET}
 _PATH = "/audience/diff"
 
 
@@ -86,7 +87,7 @@ def diff(*, before: str, after_point: str, as_json: bool, url: str, **wanted: An
                 return
         first = with_retries(lambda: client.get(_PATH, query), waits)
         if as_json:
-            wanted_all = _all(query, "application/x-ndjson")
+            wanted_all = _all(query, NDJSON)
             with opened(client, wanted_all, waits, console) as found:
                 _write_json(sys.stdout.buffer, first, found.pieces)
         else:
@@ -99,7 +100,7 @@ def _all(query: Mapping[str, Any], media_type: str) -> Download:
         query=query,
         media_type=media_type,
         noun="differences",
-        has_lines="parquet" not in media_type,
+        has_lines=media_type != PARQUET,
     )
 
 

@@ -9,7 +9,7 @@ from deploy.cli.api_command import ApiCommand, url_option
 from deploy.cli.as_of import as_of_option, build_wait
 from deploy.cli.commands.users.filters import attribute_filters, user_filters
 from deploy.cli.output.downloads import Download, download_to
-from deploy.cli.output.file_format import file_format, format_option
+from deploy.cli.output.file_format import MEDIA_TYPES, file_format, format_option
 from deploy.cli.output.tables import progress_console
 from deploy.cli.session import api
 
@@ -53,7 +53,7 @@ def export_users(
     wanted = Download(
         path="/audience/export",
         query={**query, **attribute_filters(attributes), "format": format_name},
-        media_type="*/*",
+        media_type=MEDIA_TYPES[format_name],
         noun="users",
         has_lines=format_name != "parquet",
     )

@@ -15,7 +15,12 @@ def _pairs(
     if not all(name and sign for name, sign, _ in pairs):
         message = "It is NAME=VALUE."
         raise click.BadParameter(message)
-    return {name: value for name, _, value in pairs}
+    found: dict[str, str] = {}
+    for name, _, value in pairs:
+        if name in found:
+            raise click.BadParameter(f"{name} is given twice: keep one of them.")
+        found[name] = value
+    return found
 
 
 attribute_option = click.option(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from deploy.api_client.client import ApiClient, RefusedError, path_of
+from deploy.api_client.client import ApiClient, RefusedError, details_of, path_of
 from deploy.api_client.retry import RetryPolicy, with_retries
 from deploy.cli.command_error import CommandError
 
@@ -63,7 +63,7 @@ def _with_id(
     try:
         user = with_retries(lambda: client.get(path_of("audience", named), query), policy)
     except RefusedError as error:
-        if error.status != _NO_SUCH or error.answer.get("details"):
+        if error.status != _NO_SUCH or details_of(error.answer):
             raise
         return {}
     return _names([user])
@@ -78,7 +78,7 @@ def _by(
     try:
         page = with_retries(lambda: client.get("/audience", {**(query or {}), **wanted}), policy)
     except RefusedError as error:
-        details: list[dict[str, Any]] = error.answer.get("details") or [{}]
+        details = details_of(error.answer) or [{}]
         if error.status != _NO_SUCH or details[0].get("column") not in wanted:
             raise
         return {}  # the text can be no such value

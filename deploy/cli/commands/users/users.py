@@ -5,11 +5,10 @@ from typing import Any, TypeVar
 
 import click
 
-from deploy.api_client.client import ApiClient, path_of
+from deploy.api_client.client import path_of
 from deploy.api_client.retry import RetryPolicy, with_retries
 from deploy.cli.api_command import ListingGroup, call_options, page_options
 from deploy.cli.as_of import as_of_option, build_wait
-from deploy.cli.command_error import CommandError
 from deploy.cli.commands.users.export import export_users
 from deploy.cli.commands.users.filters import attribute_filters, attribute_option, user_filters
 from deploy.cli.commands.users.find_user import user_id_of
@@ -149,7 +148,7 @@ def create_user(*, attributes: dict[str, str], as_json: bool, url: str, **fields
     First name, last name, email and country are required, a state where the country is USA.
     """
     with api(url) as client:
-        answer = client.post("/audience", _body(client, fields, attributes))
+        answer = client.post("/audience", _body(fields, attributes))
     print_message(answer, ("id",), as_json=as_json)
 
 
@@ -167,10 +166,10 @@ def modify_user(
     user: str, *, attributes: dict[str, str], as_json: bool, url: str, **fields: Any
 ) -> None:
     """Change what is given of the USER; an empty value clears it."""
+    body = _body(fields, attributes)
+    if not body:
+        raise click.UsageError("Nothing to change: give at least one field.")
     with api(url) as client:
-        body = _body(client, fields, attributes)
-        if not body:
-            raise click.UsageError("Nothing to change: give at least one field.")
         answer = client.put(path_of("audience", user_id_of(client, user)), body)
     print_message(answer, ("id",), as_json=as_json)
 
@@ -235,32 +234,13 @@ def _changes(event: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [head | rows[0], *rows[1:]]
 
 
-def _body(
-    client: ApiClient, fields: Mapping[str, Any], attributes: Mapping[str, str]
-) -> dict[str, Any]:
-    """Return what was given, in JSON's types; an empty text is null."""
+def _body(fields: Mapping[str, Any], attributes: Mapping[str, str]) -> dict[str, Any]:
+    """Return what was given; an empty text is null.
+
+    Of attributes the text itself, which the API reads as a file's cell, whatever the type.
+    """
     given = {name: value for name, value in fields.items() if value is not None}
-    body = {name: None if value == "" else value for name, value in given.items()}
+    body: dict[str, Any] = {name: None if value == "" else value for name, value in given.items()}
     if attributes:
-        body["attributes"] = _typed(client, attributes)
+        body["attributes"] = {name: value or None for name, value in attributes.items()}
     return body
-
-
-def _typed(client: ApiClient, attributes: Mapping[str, str]) -> dict[str, Any]:
-    defined = client.get("/admin/attributes")["attributes"]
-    types = {attribute["name"]: attribute["type"] for attribute in defined}
-    return {name: _value(name, value, types.get(name)) for name, value in attributes.items()}
-
-
-def _value(name: str, value: str, attribute_type: str | None) -> Any:
-    """Return the value in the attribute's JSON type; a wrong one is left to the API to refuse."""
-    if not value:
-        return None
-    if attribute_type == "boolean":
-        return {"true": True, "false": False}.get(value.lower(), value)
-    if attribute_type == "number":
-        try:
-            return float(value) if "." in value else int(value)
-        except ValueError:
-            raise CommandError(f"the attribute {name} is a number, such as 12 or -0.5") from None
-    return value

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx2
 import pytest
 from click.testing import CliRunner
 
 from deploy.cli.main import main
+from tests.support.checkout import CHECKOUT
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from click.testing import Result
 
 _CALLING = (
@@ -95,13 +99,53 @@ def test_an_unknown_command_is_refused() -> None:
     assert "No such command 'improt'" in result.output
 
 
-@pytest.mark.parametrize("url", ["localhost:8080", "ftp://host", "http://", "http://host:x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("localhost:8080", "ftp://host", "http://", "http://host:x"),
+        *("http://exämple..com", "http://a..b", "http://h\0", f"http://{'a' * 64}.com"),
+    ],
+)
 def test_an_address_that_is_none_is_a_usage_error(url: str) -> None:
     """It is told before anything is asked or sent."""
     result = _run("jobs", "--url", url)
 
     assert result.exit_code == 2
     assert "is no address such as https://" in result.output
+
+
+def test_blanks_around_the_address_are_taken_off() -> None:
+    """As a file's last newline is, from which the variable was set."""
+    result = _run("jobs", environ=_NOWHERE | {"ROLLCALL_URL": " http://127.0.0.1:1\n"})
+
+    assert result.stderr.startswith("Error: http://127.0.0.1:1 could not be reached: ")
+
+
+@pytest.mark.parametrize("proxy", ["nonsense://x", "x:y:z"])
+def test_a_proxy_that_is_none_is_named(proxy: str) -> None:
+    """By the variable that names it."""
+    environ = _NOWHERE | {"ROLLCALL_URL": "http://example.invalid", "HTTP_PROXY": proxy}
+    result = _run("jobs", environ=environ)
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: HTTP_PROXY can't be used: ")
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "https://example.invalid"])
+def test_certificates_that_cannot_be_read_are_named(tmp_path: Path, url: str) -> None:
+    """A file that is missing, a folder, and what is no certificate."""
+    other = tmp_path / "other"
+    other.write_text("none")
+    reasons = {
+        tmp_path / "missing": "No such file or directory",
+        tmp_path: "Is a directory",
+        other: "it holds no certificate",
+    }
+    for path, reason in reasons.items():
+        environ = _NOWHERE | {"ROLLCALL_URL": url, "SSL_CERT_FILE": str(path)}
+        assert _run("jobs", environ=environ).stderr == (
+            f"Error: SSL_CERT_FILE names {path}, which can't be read: {reason}\n"
+        )
 
 
 def test_a_password_in_the_address_is_refused() -> None:
@@ -155,7 +199,11 @@ def test_an_unreachable_server_is_one_line() -> None:
         ),
         (("import", "-", "--errors", "no/such/out.csv"), "there is no such folder"),
         (("users", "modify", "5"), "Nothing to change"),
+        (("import", "-", "--idempotency-key", ""), "--idempotency-key is empty"),
         (("users", "--attribute", "plan"), "It is NAME=VALUE."),
+        (("users", "--attribute", "a=1", "--attribute", "a=2"), "a is given twice"),
+        (("presets", "show", ".."), ".. can't be an id or a name"),
+        (("results", "."), ". can't be an id or a name"),
         (("accounts", "modify", "crm"), "Nothing to change"),
         (("accounts", "add", "crm"), "Missing option '--role'"),
         (("accounts", "add", "crm", "--role", "admin", "--ask-password"), "no new password"),
@@ -190,3 +238,58 @@ def test_an_import_that_is_given_up_names_its_key(tmp_path: Path) -> None:
 
     assert result.exit_code == 2
     assert "the same import with --idempotency-key mine ends in one job" in result.stderr
+
+
+@pytest.mark.parametrize("number", ["1.0e999", "1_000", "١٢", "12345678901234.567"])
+def test_attributes_are_sent_as_they_were_given(
+    monkeypatch: pytest.MonkeyPatch, number: str
+) -> None:
+    """The API judges a number by its text, as in a file; an empty one is null."""
+    bodies: list[object] = []
+
+    def respond(_: object, request: httpx2.Request) -> httpx2.Response:
+        bodies.append(json.loads(request.read()))
+        return httpx2.Response(200, json={"id": "7", "message": "done"})
+
+    monkeypatch.setattr(httpx2.HTTPTransport, "handle_request", respond)
+    given = (f"num={number}", "vip=TRUE", "plan=")
+    attributes = [part for pair in given for part in ("--attribute", pair)]
+
+    result = _run("users", "create", "--email", "a@example.com", "--no-sms", *attributes)
+
+    assert result.exit_code == 0, result.output
+    assert bodies == [
+        {
+            "email": "a@example.com",
+            "smsSubscription": False,
+            "attributes": {"num": number, "vip": "TRUE", "plan": None},
+        }
+    ]
+
+
+def test_output_to_a_full_disk_is_one_line() -> None:
+    """And what is left of it raises nothing at the exit."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "deploy", "settings"],
+            cwd=CHECKOUT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert (done.returncode, done.stderr) == (2, "Error: No space left on device\n")
+
+
+@pytest.mark.parametrize("command", [("doctor",), ("erase", "x", "--yes"), ("verify",)])
+def test_a_database_that_has_no_address_is_told(command: tuple[str, ...]) -> None:
+    """With the exit status of wrong settings, before anybody is asked."""
+    addresses = {
+        "ROLLCALL_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "ROLLCALL_DATABASE_URL": "nonsense",
+    }
+    result = _run(*command, environ=addresses)
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: ROLLCALL_DATABASE_URL is no libpq conninfo or URL")

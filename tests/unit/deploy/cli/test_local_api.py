@@ -82,3 +82,16 @@ def test_without_a_stack_an_account_must_be_named(stacks: _Stacks) -> None:
     assert "no credentials" in _jobs().stderr
     stacks.add("one", 1)
     assert "no credentials" in _jobs(ROLLCALL_USER="crm").stderr
+
+
+@pytest.mark.parametrize("damaged", ["", "{", "[]", '{"url": 1}', "\udcff"])
+def test_a_stack_whose_record_is_damaged_does_not_run(stacks: _Stacks, damaged: str) -> None:
+    """Whichever of its two files is; another stack is asked as before."""
+    (stacks.add("damaged", 2) / "stack.json").write_text(damaged, errors="surrogateescape")
+    record = stacks.folder / "state" / "rollcall" / "stacks" / "damaged.json"
+    record.write_text(damaged, errors="surrogateescape")
+    stacks.add("one", 1)
+
+    assert _jobs().stderr.startswith("Error: http://127.0.0.1:1 could not be reached")
+    named = CliRunner().invoke(main, ("psql", "--data-dir", str(stacks.folder / "damaged")))
+    assert "no stack runs on" in named.stderr

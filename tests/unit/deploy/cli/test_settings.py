@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
 from deploy.cli.main import main
@@ -103,6 +104,19 @@ def test_the_command_prints_the_table() -> None:
     assert database["isRequired"]
     assert database["fileName"] == "ROLLCALL_DATABASE_URL_FILE"
     assert set(database["readBy"]) >= {"api", "publisher", "processor", "builder"}
+
+
+@pytest.mark.parametrize(("held", "told"), [(b"# Mine\n", "has no line"), (b"\xff", "not UTF-8")])
+def test_a_document_without_the_marks_is_left_as_it_was(
+    tmp_path: Path, held: bytes, told: str
+) -> None:
+    """And it is said what it lacks."""
+    document = tmp_path / "mine.md"
+    document.write_bytes(held)
+    result = CliRunner().invoke(main, ["settings", "--write", str(document)])
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert document.read_bytes() == held
 
 
 def test_help_shows_the_settings_of_what_is_run() -> None:

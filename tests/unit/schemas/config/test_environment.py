@@ -127,6 +127,17 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         assert "hunter2" not in mistake
 
 
+@pytest.mark.parametrize("conninfo", ["nonsense", "host=a password=my hunter2", "postgresql://[::"])
+def test_a_database_must_have_an_address(conninfo: str) -> None:
+    """What stands there is not shown: it may hold a part of the password."""
+    with pytest.raises(SettingsError) as error:
+        read(ApiSettings, ENVIRON | {"ROLLCALL_DATABASE_URL": conninfo})
+
+    assert str(error.value) == (
+        "ROLLCALL_DATABASE_URL is no libpq conninfo or URL, such as postgresql://user@host/database."
+    )
+
+
 def test_only_secrets_have_files(tmp_path: Path) -> None:
     """Of other settings the name with _FILE at its end means nothing."""
     path = tmp_path / "value"
