@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import structlog
 
 from ingest_api.auth.accounts import UNKNOWN_ACCOUNT, AccountChange
-from ingest_api.auth.credentials import name_fault, new_name_fault, password_fault
+from ingest_api.auth.credentials import name_fault, password_fault
 from ingest_api.auth.middleware import account_of
 from ingest_api.auth.operations import (
     ADD_ACCOUNT,
@@ -73,7 +73,7 @@ def _add_changes(api: Blueprint, accounts: Accounts, authenticator: Authenticato
         by = account_of(request)
         body = await json_body(request, NewAccount)
         note_act(request, body.name, role=body.role)
-        check_field("name", new_name_fault(body.name))
+        check_field("name", name_fault(body.name))
         _check_password(body.password)
         generated = None if body.password is not None else generated_password()
         password = body.password or generated or ""

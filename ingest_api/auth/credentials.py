@@ -108,13 +108,6 @@ def name_fault(name: str) -> str | None:
     return f"A name is 1 to {MOST_NAME_CHARACTERS} printable characters without : and /."
 
 
-def new_name_fault(name: str) -> str | None:
-    """Return why no account or token should get this name: clients change it in a path."""
-    if name in {".", ".."} or name != name.strip():
-        return "A name is no dots alone, and neither begins nor ends with a blank."
-    return name_fault(name)
-
-
 def password_fault(password: str) -> str | None:
     """Return why an account can't have this password, or None where it can.
 

@@ -8,7 +8,7 @@ import structlog
 
 from ingest_api.auth.account_routes import check_field
 from ingest_api.auth.api_tokens import UNKNOWN_TOKEN
-from ingest_api.auth.credentials import new_name_fault
+from ingest_api.auth.credentials import name_fault
 from ingest_api.auth.middleware import account_of
 from ingest_api.auth.operations import (
     ADD_TOKEN,
@@ -53,7 +53,7 @@ def add_token_routes(api: Blueprint, tokens: ApiTokens, authenticator: Authentic
         by = account_of(request)
         body = await json_body(request, NewToken)
         note_act(request, body.name, role=body.role, expiresInDays=body.expires_in_days)
-        check_field("name", new_name_fault(body.name))
+        check_field("name", name_fault(body.name))
         made = await tokens.add(Account(body.name, body.role), by.name, body.expires_in_days)
         authenticator.invalidate()
         token_id = str(made.token_id)

@@ -12,7 +12,6 @@ from ingest_api.auth.credentials import (
     SignedToken,
     credentials_of,
     name_fault,
-    new_name_fault,
     password_fault,
 )
 from ingest_api.web.roles import Account
@@ -102,13 +101,6 @@ def test_a_name_may_be_any_printable_text(name: str) -> None:
 def test_a_name_that_could_be_taken_for_another_is_refused(name: str) -> None:
     """A slash or a colon in it, or what a terminal or a log would not show."""
     assert name_fault(name) is not None
-
-
-@pytest.mark.parametrize("name", [".", "..", " ", "a ", " a"])
-def test_a_new_name_can_be_told_in_a_path(name: str) -> None:
-    """Clients take dots out of it, and people don't see blanks; who has such a name keeps it."""
-    assert new_name_fault(name) is not None
-    assert name_fault(name) is None
 
 
 def test_a_password_has_eight_characters_at_least() -> None:
