@@ -6,6 +6,7 @@ for the libraries of the others.
 
 import importlib
 import io
+import contextlib
 import os
 import signal
 import sys
@@ -159,6 +160,7 @@ def main() -> None:
     """Rollcall imports users in bulk: over HTTP, through Kafka, into Postgres."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what it has no characters for is escaped
-            stream.reconfigure(errors="backslashreplace")
+            with contextlib.suppress(OSError):  # a stream may be none that can tell its place
+                stream.reconfigure(errors="backslashreplace")
     for reason in unknown_settings(os.environ):
         click.echo(f"Warning: {reason}", err=True)
