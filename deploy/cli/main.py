@@ -4,9 +4,9 @@ A command's module is imported when it is run, so that `--help` and small comman
 for the libraries of the others.
 """
 
+import contextlib
 import importlib
 import io
-import contextlib
 import os
 import signal
 import sys
