@@ -6,9 +6,10 @@ import os
 import secrets
 import shutil
 import socket
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import platformdirs
 
@@ -16,6 +17,7 @@ POSTGRES_PORT = 5432
 """Part of the name of Postgres' socket; nothing listens on TCP."""
 
 _LONGEST_LOG_BYTES = 20_000_000
+_T = TypeVar("_T")
 
 
 class DataDirInUseError(Exception):
@@ -106,10 +108,7 @@ class DataDir:
 
         A file that is damaged, as after the disk was full, is none.
         """
-        try:
-            return StackAddresses(**json.loads(self.addresses.read_text()))
-        except (FileNotFoundError, ValueError, TypeError):
-            return None
+        return read_record(self.addresses, StackAddresses)
 
     def running_stack(self) -> StackAddresses:
         """Return how to reach the stack that runs here.
@@ -155,6 +154,14 @@ class DataDirLock:
 def default_data_dir() -> Path:
     """Return the folder of a stack that was not told another."""
     return platformdirs.user_data_path("rollcall")
+
+
+def read_record(path: Path, kind: Callable[..., _T]) -> _T | None:
+    """Return what was written there as JSON; None where it is damaged, or is not there."""
+    try:
+        return kind(**json.loads(path.read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
 
 
 def write_private(path: Path, text: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
-from deploy.local_stack.data_dir import DataDir, NoStackError, write_private
+from deploy.local_stack.data_dir import DataDir, NoStackError, read_record, write_private
 
 ADMIN = "admin"
 """The account that a stack makes at its first start."""
@@ -54,16 +54,8 @@ def recorded(api: RunningApi) -> Generator[None]:
 
 def running_apis() -> list[RunningApi]:
     """Return the APIs of this user's stacks that run now."""
-    found = map(_read, _folder().glob("*.json"))
+    found = (read_record(path, RunningApi) for path in _folder().glob("*.json"))
     return [api for api in found if api is not None and api.is_running]
-
-
-def _read(path: Path) -> RunningApi | None:
-    """Return what is recorded there; None where it is damaged, or was removed meanwhile."""
-    try:
-        return RunningApi(**json.loads(path.read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
-        return None
 
 
 def _folder() -> Path:

@@ -9,10 +9,10 @@ from msgspec import Meta
 
 from ingest_api.openapi.response_types import Count
 from ingest_api.parsing.file_format import AUTO, delimiter_name
-from ingest_api.parsing.header import notes_of_left_out, plain_header
+from ingest_api.parsing.header import ADDED_NAMES, notes_of_left_out, plain_header
 from ingest_api.parsing.suggestions import suggested_fields
 from schemas.events import DateOrder, JobMode
-from schemas.rules.fields import ADDED_COLUMNS, FIELDS, OPPOSITES
+from schemas.rules.fields import FIELDS, OPPOSITES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,7 +35,6 @@ _ORDERS: Final = {"MDY": "MDY (12/31/2025)", "DMY": "DMY (31/12/2025)", "YMD": "
 _OPPOSITE: Final = (
     'The column "{column}" says who has opted out: yes in it is no in {subscription}, no is yes.'
 )
-_ADDED: Final = frozenset(map(plain_header, ADDED_COLUMNS))
 
 _Why = Literal["name", "columns", "usual name", "new attribute", "error file", "unknown"]
 
@@ -162,7 +161,7 @@ def _columns(found: Inspection, header: Header) -> Iterator[ColumnShown]:
     unknown = [
         name
         for name, field in zip(header.names, header.fields, strict=True)
-        if field is None and plain_header(name) not in said | _ADDED
+        if field is None and plain_header(name) not in said | ADDED_NAMES
     ]
     suggested = suggested_fields(unknown, free)
     for index, (name, field) in enumerate(zip(header.names, header.fields, strict=True)):
@@ -173,7 +172,7 @@ def _columns(found: Inspection, header: Header) -> Iterator[ColumnShown]:
             ("name", plain in labels),
             ("usual name", plain in usual),
             ("name", field is not None),
-            ("error file", plain in _ADDED),
+            ("error file", plain in ADDED_NAMES),
             ("unknown", True),
         ]
         maybe = suggested.get(name)

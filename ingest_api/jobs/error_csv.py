@@ -16,9 +16,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from ingest_api.parsing.header import cells_of, plain_header
+from ingest_api.parsing.header import ADDED_NAMES, cells_of, plain_header
 from ingest_api.validation.validated_rows import is_shortened
-from schemas.rules.attributes import plain_name
 from schemas.rules.fields import ADDED_COLUMNS, MISSING_CELL, TOO_FEW_FIELDS
 from schemas.rules.rejections import faults_of
 
@@ -31,7 +30,6 @@ _BOM: Final = "\ufeff"
 _LINE_END: Final = "\r\n"
 _FORMULA: Final = r"[=+\-@\t\r]"
 _FORMULA_OR_NEUTRALISED: Final = f"'*{_FORMULA}"
-_ADDED: Final = frozenset(map(plain_name, ADDED_COLUMNS))
 _CUT: Final = "The line was too long to be kept whole: its end is missing here."
 _MOST_NAME_CHARACTERS: Final = 100
 
@@ -48,7 +46,7 @@ class ErrorFile:
         self._header = header
         self._columns = len(names)
         self._kept = [
-            column for column, name in enumerate(names) if plain_header(name) not in _ADDED
+            column for column, name in enumerate(names) if plain_header(name) not in ADDED_NAMES
         ]
         self._is_first_round = len(self._kept) == self._columns
         # A file that has been round before is neutralised already.

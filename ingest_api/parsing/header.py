@@ -51,7 +51,8 @@ _OPPOSITE_BY_PLAIN_NAME: Final = {
     plain_name(name): field for field in OPPOSITES for name in (field.header, field.json_name)
 }
 """What only ``columns`` and usual names of other programs say of a column."""
-_IGNORED: Final = frozenset(map(plain_name, ADDED_COLUMNS))
+ADDED_NAMES: Final = frozenset(map(plain_name, ADDED_COLUMNS))
+"""Plain names of the columns that an error file has besides, which an upload ignores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def header_and_fault(
     if fault is not None:
         _name_a_better_delimiter(fault, raw, delimiter, file_format)
         fault.message += _what_it_is_instead(names, delimiter, known)
-    added = sum(plain_header(name) in _IGNORED for name in names)
+    added = sum(plain_header(name) in ADDED_NAMES for name in names)
     version = file_format.rules_version
     header = Header(
         names=names,
@@ -244,8 +245,7 @@ def _fault_of(
 
 def _suggested(names: Sequence[str], known: _Known) -> dict[str, Field]:
     unknown, free = _unknown_and_free(names, known)
-    # Of more faults than these none is shown, and each name is compared with each field.
-    return suggested_fields([name[:_SHOWN_CHARACTERS] for name in unknown[:_MOST_FAULTS]], free)
+    return suggested_fields([name[:_SHOWN_CHARACTERS] for name in unknown], free)
 
 
 def _unknown_and_free(names: Sequence[str], known: _Known) -> tuple[list[str], list[Field]]:
@@ -258,7 +258,7 @@ def _unknown_and_free(names: Sequence[str], known: _Known) -> tuple[list[str], l
 
 
 def _is_unknown(plain: str, known: _Known) -> bool:
-    return bool(plain) and plain not in known and plain not in _IGNORED
+    return bool(plain) and plain not in known and plain not in ADDED_NAMES
 
 
 def _faults_of_names(
@@ -353,7 +353,7 @@ def delimiter_of_error_file(raw: str) -> str | None:
     """Return the delimiter of this header if it is one of an error file, which nobody may name."""
     if not all(name in raw for name in ADDED_COLUMNS):
         return None
-    found = (other for other in DELIMITERS.values() if {*_plain_names(raw, other)} >= _IGNORED)
+    found = (other for other in DELIMITERS.values() if {*_plain_names(raw, other)} >= ADDED_NAMES)
     return next(found, None)
 
 

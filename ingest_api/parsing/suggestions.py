@@ -159,13 +159,17 @@ def usual_fields(unknown: Iterable[str], free: Iterable[Field]) -> dict[str, Fie
     return found
 
 
+_MOST_COMPARED: Final = 100
+"""Each name is compared with each field, which takes a millisecond or more."""
+
+
 def suggested_fields(unknown: Iterable[str], free: Iterable[Field]) -> dict[str, Field]:
     """Return the same with those whose name is merely spelled otherwise."""
     names, fields = list(unknown), list(free)
     found = usual_fields(names, fields)
     near = (field for field in fields if field not in OPPOSITES and field not in found.values())
     left = {field.header: field for field in near}
-    for name in names:
+    for name in names[:_MOST_COMPARED]:
         if name not in found and len(plain_name(name)) >= _LEAST_CHARACTERS:
             for header in nearest(name, left, least_likeness=_LEAST_LIKENESS):
                 found[name] = left.pop(header)

@@ -51,10 +51,10 @@ Connection = psycopg.AsyncConnection[dict[str, Any]]
 
 
 _TIMES: Final = "SELECT set_config('timezone', 'UTC', false), set_config('datestyle', 'ISO', false)"
+"""Has times sent as UTC: in another zone the first and the last of them are none in Python."""
 
 
 async def _configure(connection: Connection) -> None:
-    """Have times sent as UTC: in another zone the first and last of them are none in Python."""
     await connection.execute(_TIMES)
 
 
@@ -279,13 +279,14 @@ class Database:
         Raises:
             StoreUnavailableError: Postgres doesn't answer.
         """
-        options = f"-c statement_timeout={timeout_s:.0f}s -c timezone=UTC -c datestyle=ISO"
+        options = f"-c statement_timeout={timeout_s:.0f}s"
         with _reached():
             connection = psycopg.Connection[dict[str, Any]].connect(
                 self._conninfo, **_PARAMETERS, options=options
             )
             # It is closed also in the middle of a COPY, which nothing could roll back.
             with contextlib.closing(connection), contextlib.ExitStack() as opened:
+                connection.execute(_TIMES)
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 yield BlockingReader(connection, schemas or {}, opened)
 

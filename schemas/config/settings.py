@@ -7,8 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from schemas.config.declared import ANY_PROPERTY, Section, secret, secret_in_address, text, whole
 from schemas.config.log_settings import LogSettings
@@ -37,6 +35,10 @@ def _key_fault(key: str) -> str | None:
 
 
 def _conninfo_fault(conninfo: str) -> str | None:
+    # Slow to import, and commands read settings that never connect.
+    import psycopg  # noqa: PLC0415
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+
     try:
         conninfo_to_dict(conninfo)
     except (psycopg.ProgrammingError, UnicodeEncodeError):

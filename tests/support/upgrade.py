@@ -42,16 +42,18 @@ from tests.support.checkout import CHECKOUT
 from tests.support.clients.client import Client
 from tests.support.clients.command import ended
 from tests.support.data.files import tidy_csv
-from tests.support.data.log_reading import control_events, end_reader, read_topic
+from tests.support.data.log_reading import control_events, end_of, read_topic
 from tests.support.servers.registry_server import registry_server
+from tests.support.servers.rig import publish_in_part
 from tests.support.servers.services import Services, free_port
 from tests.support.servers.surroundings import PARTITIONS, ground, own_servers
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from tests.support.chaos.clients import Act
+    from tests.support.servers.services import Service
     from tests.support.servers.surroundings import Ground
 
 _ORDER: Final = (PROCESSOR, BUILDER, PUBLISHER, API)
@@ -62,7 +64,6 @@ _TIMEOUT_S: Final = 120
 _LINES: Final = 60_000
 _PUBLISHED: Final = 20_000
 """So many records come to the log before the publishers are killed, most of them those lines."""
-_TURN_S: Final = 0.05
 
 
 @dataclass(slots=True)
@@ -81,21 +82,22 @@ class _Installation:
 
     def start(self, services: Services) -> None:
         """Start all, of one version; ready on return."""
-        for kind, count in COUNTS.items():
-            starts = [partial(services.start, kind) for _ in range(count)]
-            if kind == API:
-                starts = [partial(services.start, kind, port=str(port)) for port in self.ports]
-            self.posts[kind] = [Post(start, start()) for start in starts]
+        for kind in COUNTS:
+            self.posts[kind] = [Post(start, start()) for start in self._starts(kind, services)]
         for url in self.urls:
             with Client(url, self.env.password) as client:
                 wait_until(client.is_ready, _TIMEOUT_S, saying=f"{url} is ready")
 
+    def _starts(self, kind: str, services: Services) -> list[Callable[[], Service]]:
+        """How each process of a kind is started."""
+        if kind == API:
+            return [partial(services.start, kind, port=str(port)) for port in self.ports]
+        return [partial(services.start, kind)] * COUNTS[kind]
+
     def replace(self, kind: str, services: Services) -> None:
         """Put processes of the other version in the place of these, one after another."""
-        for at, post in enumerate(self.posts[kind]):
-            post.start = partial(
-                services.start, kind, **({"port": str(self.ports[at])} if kind == API else {})
-            )
+        for post, start in zip(self.posts[kind], self._starts(kind, services), strict=True):
+            post.start = start
             self.rng.choice([post.kill, post.stop])()
 
     def replace_amid_a_job(self, services: Services, scene: Scene) -> None:
@@ -103,28 +105,19 @@ class _Installation:
         publishers = self.posts[PUBLISHER]
         content = tidy_csv(range(_LINES), word=f"u{len(scene.files)}")
         scene.files.append(content)
-        with (
-            Client(self.urls[0], self.env.password) as client,
-            end_reader(self.env.settings, self.env.settings.topics.user_events) as end,
-        ):
+        with Client(self.urls[0], self.env.password) as client:
             wait_until(client.is_ready, _TIMEOUT_S, saying="the API is ready")
             for post in publishers:
                 post.service.freeze()
             job_id = client.submit(content, "upsert")
-            scene.answered.append(job_id)
-            before = end()
-            while end() < before + _PUBLISHED:
-                for post in publishers:
-                    post.service.thaw()
-                time.sleep(_TURN_S)
-                for post in publishers:
-                    post.service.freeze()
+        scene.answered.append(job_id)
+        before = end_of(self.env.settings, self.env.settings.topics.user_events)
+        publish_in_part(self.env, [post.service for post in publishers], before + _PUBLISHED)
         for post in publishers:
-            post.start = partial(services.start, PUBLISHER)
             post.service.kill()
         assert self._is_half_published(job_id), "another job was published meanwhile"
-        for post in publishers:
-            post.service = post.start()
+        for post, start in zip(publishers, self._starts(PUBLISHER, services), strict=True):
+            post.start, post.service = start, start()
 
     def _is_half_published(self, job_id: int) -> bool:
         _learn_ids(self.env)

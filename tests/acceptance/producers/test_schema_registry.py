@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from tests.support.servers.surroundings import ground
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from tests.support.servers.registry_server import RegistryServer
@@ -65,24 +66,29 @@ def _keys_by_partition(env: Ground) -> dict[int, str]:
     return {partition_of(key.encode(), partitions): key for key in _KEYS}
 
 
+@contextlib.contextmanager
+def _started(env: Ground, logs: Path, registry: RegistryServer | None = None) -> Generator[Rig]:
+    """All services, with a registry or without; killed at the end."""
+    environ = {**env.environ, **({"SCHEMA_REGISTRY_URL": registry.url} if registry else {})}
+    with Services(environ, logs) as services:
+        rig = Rig.start(env, services)
+        yield rig
+        rig.close()
+
+
 def test_a_log_may_hold_both_framings(
     surroundings_of_session: Surroundings, own_registry: RegistryServer, tmp_path: Path
 ) -> None:
     """A registry is set in the middle of a log: jobs before and after it are whole and replayed."""
     with ground(surroundings_of_session) as env:
-        with Services(env.environ, tmp_path) as services:
-            rig = Rig.start(env, services)
+        with _started(env, tmp_path) as rig:
             assert rig.run(tidy_csv(range(500)))["inserted"] == 500
-            rig.close()
         assert _first_bytes(env) == {framing.MARKER[0]}
-        environ = {**env.environ, "SCHEMA_REGISTRY_URL": own_registry.url}
-        with Services(environ, tmp_path) as services:
-            rig = Rig.start(env, services)
+        with _started(env, tmp_path, own_registry) as rig:
             found = rig.run(tidy_csv(range(400, 1000)), "upsert")
             assert (found["inserted"], found["unchanged"]) == (500, 100)
             replaced = rig.run(tidy_csv(range(50)), "delsert")
             assert replaced["state"] == "COMPLETED"
-            rig.close()
         assert _first_bytes(env) == {framing.MARKER[0], 0}
         assert len(_keys(env)) == 50
 
@@ -92,19 +98,14 @@ def test_a_registry_that_is_set_amid_a_job_changes_no_row_of_it(
 ) -> None:
     """The next publisher ends what the first began, with the bytes that the seals are of."""
     with ground(surroundings_of_session) as env:
-        with Services(env.environ, tmp_path) as services:
-            rig = Rig.start(env, services)
+        with _started(env, tmp_path) as rig:
             rig.publisher.freeze()
             job_id = rig.submit(tidy_csv(range(60_000)))
             rig.publish_in_part(2000)
             rig.publisher.kill()
-            rig.close()
-        environ = {**env.environ, "SCHEMA_REGISTRY_URL": own_registry.url}
-        with Services(environ, tmp_path) as services:
-            rig = Rig.start(env, services)
+        with _started(env, tmp_path, own_registry) as rig:
             assert rig.wait_ended(job_id)["inserted"] == 60_000
             assert rig.run(tidy_csv(range(10)), "upsert")["unchanged"] == 10
-            rig.close()
 
 
 def test_a_registry_that_is_away_holds_up_one_partition(

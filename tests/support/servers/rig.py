@@ -19,7 +19,7 @@ from tests.support.servers.surroundings import ground
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
 
     from tests.support.clients.client import Client, Json
@@ -136,12 +136,7 @@ class Rig:
 
         However slow the test itself is, most of a job of many more is still to come.
         """
-        self.publisher.freeze()
-        with end_reader(self.env.settings, self.env.settings.topics.user_events) as end:
-            while end() < records:
-                self.publisher.thaw()
-                time.sleep(_TURN_S)
-                self.publisher.freeze()
+        publish_in_part(self.env, [self.publisher], records)
 
     def wait_projected(self, lines: int) -> None:
         """Return once so many lines have their outcome."""
@@ -158,6 +153,19 @@ class Rig:
         model = assert_as_logged(self.env, self.files)
         self.services.assert_running()
         return model
+
+
+def publish_in_part(env: Ground, publishers: Sequence[Service], records: int) -> None:
+    """The same of all publishers that there are."""
+    with end_reader(env.settings, env.settings.topics.user_events) as end:
+        for each in publishers:
+            each.freeze()
+        while end() < records:
+            for each in publishers:
+                each.thaw()
+            time.sleep(_TURN_S)
+            for each in publishers:
+                each.freeze()
 
 
 def _wait_exactly(is_there: Callable[[], bool], saying: str) -> None:
