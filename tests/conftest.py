@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from deploy.local_stack import kafka_jars, postgres
@@ -141,6 +143,19 @@ def _marker_of(item: pytest.Item) -> str:
     if folder == "integration" or {"env", "surroundings_of_session", "registry"} & set(fixtures):
         return "integration"
     return "unit"
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """A test may configure the logs of its process, as commands do: they are as before afterwards.
+
+    Else a later test would write to a stream that was closed with this one.
+    """
+    handlers, level = list(logging.root.handlers), logging.root.level
+    yield
+    logging.root.handlers = handlers
+    logging.root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

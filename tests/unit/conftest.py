@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import pytest
-import structlog
 
 from schemas.codec import bodies_by_fastavro, bodies_by_pyruhvro, columnar
 
@@ -21,13 +19,3 @@ def either_codec(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(columnar, "bodies", request.param)
         yield request.param
-
-
-@pytest.fixture
-def logs_as_before() -> Iterator[None]:
-    """A test may configure the logs of its process: they are as before afterwards."""
-    handlers, level = list(logging.root.handlers), logging.root.level
-    yield
-    logging.root.handlers = handlers
-    logging.root.setLevel(level)
-    structlog.reset_defaults()

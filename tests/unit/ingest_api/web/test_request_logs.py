@@ -7,7 +7,6 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
-import pytest
 import structlog
 
 from ingest_api.web.asgi_middleware import AsgiMiddleware
@@ -16,6 +15,8 @@ from schemas.runtime.abandoned import shared_task
 from tests.support.clients.asgi import scope_of_get
 
 if TYPE_CHECKING:
+    import pytest
+
     from ingest_api.web.asgi_middleware import Message, Receive, Send
 
 
@@ -35,7 +36,6 @@ async def _answer(path: str) -> None:
     await AsgiMiddleware(_fail_after_a_line)(scope_of_get(path), receive, send)
 
 
-@pytest.mark.usefixtures("logs_as_before")
 def test_each_line_of_a_request_has_its_id(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,7 +60,6 @@ def test_each_line_of_a_request_has_its_id(
         )
 
 
-@pytest.mark.usefixtures("logs_as_before")
 def test_what_is_done_for_many_requests_has_the_id_of_none(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

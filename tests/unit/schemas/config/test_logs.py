@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+from typing import TYPE_CHECKING
 
-import pytest
 import structlog
 
 from schemas.config.logs import configure_logging
 
+if TYPE_CHECKING:
+    import pytest
 
-@pytest.mark.usefixtures("logs_as_before")
+
 def test_an_exception_is_logged_without_the_values_it_met(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -27,7 +29,6 @@ def test_an_exception_is_logged_without_the_values_it_met(
     assert "secret@example.com" not in line
 
 
-@pytest.mark.usefixtures("logs_as_before")
 def test_ids_are_strings_and_what_counts_comes_first(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -42,7 +43,6 @@ def test_ids_are_strings_and_what_counts_comes_first(
     assert json.loads(line)["lines"] == 7
 
 
-@pytest.mark.usefixtures("logs_as_before")
 def test_level_and_format_are_set(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
