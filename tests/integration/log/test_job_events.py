@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ingest_api.event_log import job_events
 from ingest_api.event_log.job_events import JobLog
 from ingest_api.kafka.topic_setup import ensure_topics
 from processor.builder.reverts_follower import RevertsFollower
@@ -45,6 +46,7 @@ FIRST = JobAccepted(
     rejected_lines=0,
     chunks=ChunkRange(partition=0, first_offset=0, last_offset=0, count=1),
 )
+_PATIENCE_S = 60.0
 SAME = replace(FIRST, attempt="same")
 OTHER = replace(FIRST, attempt="other", sha256="bb")
 REVERTED = JobReverted(
@@ -63,8 +65,13 @@ RESTORED = JobRestored(
 
 
 @pytest.fixture
-def settings(env: Ground) -> Settings:
-    """The test's own topics, made."""
+def settings(
+    env: Ground, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
+    """The test's own topics, made; what Kafka decides is waited for, unless the test breaks it."""
+    if "broker_pid" not in request.fixturenames:
+        monkeypatch.setattr(job_events, "_APPEND_TIMEOUT_S", _PATIENCE_S)
+        monkeypatch.setattr(job_events, "_READ_TIMEOUT_S", _PATIENCE_S)
     ensure_topics(env.settings)
     return env.settings
 

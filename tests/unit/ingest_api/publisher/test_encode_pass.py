@@ -7,6 +7,7 @@ import json
 import random
 import zlib
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import fastavro
@@ -26,7 +27,6 @@ from schemas.codec.framing import Schema, confluent_frame, forgetting_ids, frame
 from schemas.events import JOB_MODES, NO_JOB, AttributeColumn, RowRejected, UserRow
 from schemas.log.passes import is_misattributed
 from schemas.log.topics import partition_of
-from tests.support.checkout import CHECKOUT
 from tests.support.data.corpus.values import ATTRIBUTES
 from tests.support.data.files import dirty_csv, tidy_csv
 from tests.support.data.schema_versions import VERSIONS
@@ -139,7 +139,7 @@ def test_a_pass_is_written_in_the_schemas_that_the_job_names(
     assert made.digests == [zlib.crc32(b"".join(value for _, value in each)) for each in expected]
 
 
-_EVERY_RULE: Final = (CHECKOUT / "tests/samples/every-rule.csv").read_bytes()
+_EVERY_RULE: Final = Path(__file__).with_name("every-rule.csv").read_bytes()
 _DIGESTS: Final = {
     ("insert", 1): 2665417688,
     ("insert", 2): 2665417688,
