@@ -38,7 +38,7 @@ _LEAST_S: Final = 60.0
 """The shortest history after the first: what comes before and after it takes as long."""
 _SHORTEST_S: Final = 10.0
 """What a failing one is shortened to."""
-_MOVED: Final = 2
+_MOVED: Final = 3
 """So many logs are moved beside each history."""
 _TOLD: Final = 500
 """So many characters of what was found stand among the figures."""
