@@ -278,7 +278,7 @@ def rebuild(doors: Doors) -> None:
     try:
         if select(doors.scene.env, AT_WORK):
             return
-        request(doors.scene.env, doors.rng.choice(["rebuild", "verify"]))
+        request(doors.scene.env, doors.rng.choice(["rebuild", "rebuild", "verify"]))
     except psycopg.Error:
         return
     doors.scene.report.rebuilds += 1

@@ -19,7 +19,7 @@ from rich.console import Console
 from deploy.processes.signals import exit_on_stop_signals
 from tests.support.chaos.cluster import cluster
 from tests.support.chaos.faults import SORTS
-from tests.support.chaos.history import SMALL, Chaos
+from tests.support.chaos.history import REBUILT, SMALL, Chaos
 from tests.support.chaos.moves import MovedLog
 from tests.support.chaos.report import Report
 from tests.support.servers.java_cache import java_cache
@@ -38,7 +38,8 @@ _LEAST_S: Final = 60.0
 """The shortest history after the first: what comes before and after it takes as long."""
 _SHORTEST_S: Final = 10.0
 """What a failing one is shortened to."""
-_MOVED: Final = 3
+_SIZES: Final = (SMALL, REBUILT)
+_MOVED: Final = 5
 """So many logs are moved beside each history."""
 _TOLD: Final = 500
 """So many characters of what was found stand among the figures."""
@@ -150,7 +151,7 @@ def _history(servers: Cluster, plan: _Plan, console: Console, total: Report) -> 
     Its figures are added to those of all, unless it fails.
     """
     folder = Path(tempfile.mkdtemp(prefix=f"rollcall-chaos-{plan.seed}-"))
-    report = Report(plan.seed, hits_before=total.failpoints, seconds=plan.duration_s)
+    report = Report(plan.seed, hits=total.hits, seconds=plan.duration_s)
     try:
         with contextlib.ExitStack() as stack:
             chaos = Chaos(
@@ -178,16 +179,21 @@ def _history(servers: Cluster, plan: _Plan, console: Console, total: Report) -> 
 def _beside(
     servers: Cluster, plan: _Plan, folder: Path, stack: contextlib.ExitStack
 ) -> list[Beside]:
-    """A small history and logs that are moved, where failpoints are among what is broken."""
+    """Small histories and logs that are moved, where failpoints are among what is broken."""
     sorts = [sort for sort in plan.sorts if sort == "failpoints"]
     if not sorts:
         return []
-    folders = [folder / f"beside-{number}" for number in range(1, 2 + _MOVED)]
+    folders = [folder / f"beside-{number}" for number in range(1, 1 + len(_SIZES) + _MOVED)]
     for each in folders:
         each.mkdir()
-    first, *others = ((_ground(servers, stack), each) for each in folders)
-    small = Chaos(*first, {}, size=SMALL, sorts=sorts)
-    return [small, *(MovedLog(*each) for each in others)]
+    grounds = [(_ground(servers, stack), each) for each in folders]
+    return [
+        *(
+            Chaos(*each, {}, size=size, sorts=sorts)
+            for size, each in zip(_SIZES, grounds, strict=False)
+        ),
+        *(MovedLog(*each) for each in grounds[len(_SIZES) :]),
+    ]
 
 
 def _ground(servers: Cluster, stack: contextlib.ExitStack) -> Ground:

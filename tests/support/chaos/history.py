@@ -59,28 +59,41 @@ class Size:
     """How each is made, and the longest pause between two of its acts."""
     most_rows: int
     """Of a file."""
+    others_pause_s: float = 1.0
+    """The longest between two groups of events of other producers."""
 
 
 WHOLE: Final = Size(
     COUNTS,
     [
-        *[(lambda: upload_or_change, 1.0)] * 3,
-        *[(lambda: write_users, 0.3)] * 2,
-        (Readers, 0.1),
+        *[(lambda: upload_or_change, 2.0)] * 3,
+        *[(lambda: write_users, 0.6)] * 2,
+        (Readers, 0.3),
         (lambda: watch_job, 1.0),
-        (lambda: rebuild, 2.0),
+        (lambda: rebuild, 5.0),
     ],
     most_rows=3000,
 )
 SMALL: Final = Size(
     {API: 1, PUBLISHER: 1, PROCESSOR: 2, BUILDER: 1},
     [
-        *[(lambda: upload_or_change, 0.5)] * 2,
-        (lambda: write_users, 0.3),
-        (lambda: rebuild, 0.3),
+        *[(lambda: upload_or_change, 1.0)] * 2,
+        (lambda: write_users, 0.6),
+        (lambda: rebuild, 2.0),
     ],
     most_rows=30,
 )
+REBUILT: Final = Size(
+    {API: 1, PUBLISHER: 1, PROCESSOR: 1, BUILDER: 1},
+    [
+        (lambda: upload_or_change, 30.0),
+        (lambda: write_users, 10.0),
+        (lambda: rebuild, 0.3),
+    ],
+    most_rows=30,
+    others_pause_s=60.0,
+)
+"""Its log hardly grows, so that its tables are built anew in seconds, again and again."""
 
 
 class Beside(Protocol):
@@ -149,7 +162,9 @@ class Chaos:
 
     def _break(self, crew: Crew, scene: Scene, duration_s: float, calm: Calm) -> None:
         report, others = scene.report, OtherProducers(self.env)
-        acts = [(make(), pause_s) for make, pause_s in self.size.clients] + [(others, 1.0)]
+        acts = [(make(), pause_s) for make, pause_s in self.size.clients] + [
+            (others, self.size.others_pause_s)
+        ]
         end_s = time.monotonic() + duration_s
         breaking = Breaking(
             crew,
@@ -222,7 +237,7 @@ def _run_beside(beside: Sequence[Beside], report: Report) -> Generator[Calm]:
     """
     calm = Calm()
     reports = [
-        Report(f"{report.seed}, beside {number}", hits_before=report.hits_before)
+        Report(f"{report.seed}, beside {number}", hits=report.hits)
         for number, _ in enumerate(beside, 1)
     ]
     with ThreadPoolExecutor(len(beside) or 1) as pool:

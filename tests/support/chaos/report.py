@@ -33,8 +33,8 @@ class Report:
     """
 
     seed: str
-    hits_before: Counter[str] = field(default_factory=Counter[str])
-    """How often each failpoint was hit in earlier histories."""
+    hits: Counter[str] = field(default_factory=Counter[str])
+    """How often each failpoint was hit in all histories that share it, this one included."""
     histories: int = 0
     jobs: int = 0
     rows: int = 0
@@ -85,6 +85,7 @@ class Report:
             self.faults[fault] += 1
             if failpoint is not None:
                 self.failpoints[failpoint] += 1
+                self.hits[failpoint] += 1
             if self._trouble != SEVERAL:
                 self._trouble, self._mended_s = fault, math.inf
 
@@ -95,7 +96,7 @@ class Report:
 
         What is planned counts as hit.
         """
-        all_hits = self.hits_before + self.failpoints + Counter(planned)
+        all_hits = self.hits + Counter(planned)
         hits = {name: all_hits[name] for name in names}
         fewest = min(hits.values())
         return [name for name, times in hits.items() if times <= fewest + spread]
