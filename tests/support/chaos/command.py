@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from tests.support.chaos.history import Beside
     from tests.support.servers.surroundings import Ground
 
-_ROUND_S: Final = 600.0
-"""The length of one history: a failure is looked for in so much, and what is held at its end."""
+_ROUND_S: Final = 150.0
+"""The length of one history: a failure is looked for in so much, and judging it takes as long."""
 _LEAST_S: Final = 60.0
 """The shortest history after the first: what comes before and after it takes as long."""
 _SHORTEST_S: Final = 10.0
 """What a failing one is shortened to."""
 _SIZES: Final = (SMALL, REBUILT)
-_MOVED: Final = 5
+_MOVED: Final = 4
 """So many logs are moved beside each history."""
 _TOLD: Final = 500
 """So many characters of what was found stand among the figures."""

@@ -27,7 +27,7 @@ from tests.support.chaos.crew import API, BUILDER, COUNTS, PROCESSOR, PUBLISHER,
 from tests.support.chaos.faults import SORTS, Breaking
 from tests.support.chaos.moves import Moves
 from tests.support.chaos.observations import Observations
-from tests.support.chaos.report import Report
+from tests.support.chaos.report import ALWAYS, Report
 from tests.support.chaos.single_writes import write_users
 from tests.support.clients.client import Client
 from tests.support.clients.projections import BUILD_TIMEOUT_S, assert_proven
@@ -193,7 +193,7 @@ class Chaos:
                 if self.servers:
                     breaking.break_servers(_chance(report, "servers"), faults, wait)
                 else:
-                    report.storm()
+                    report.storm(ALWAYS)
                     calm.is_judged.wait()
                     report.mended()
                     if not calm.is_given_up.is_set():

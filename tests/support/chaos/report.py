@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SEVERAL: Final = "several at once"
 """Faults of all kinds, one after another and together, each mended after a moment."""
+ALWAYS: Final = "processes killed at points all the time"
+"""Beside a history: what waits for them there says nothing of a fault that comes now and then."""
 _USUAL_STALL_S: Final = 5.0
 _SUMS: Final = (
     "histories", "jobs", "rows", "undone", "others", "dry_runs", "rebuilds", "reads", "seconds",
@@ -72,11 +74,11 @@ class Report:
         """Write down in this folder what happened."""
         (folder / "history.txt").write_text("\n".join([f"seed {self.seed}", *self.events]))
 
-    def storm(self) -> None:
+    def storm(self, trouble: str = SEVERAL) -> None:
         """Note that from now on faults come together, until all is mended."""
-        self.note(SEVERAL)
+        self.note(trouble)
         with self._lock:
-            self._trouble, self._mended_s = SEVERAL, math.inf
+            self._trouble, self._mended_s = trouble, math.inf
 
     def begin(self, fault: str, failpoint: str | None = None) -> None:
         """Note a fault that begins, maybe at a failpoint."""
@@ -86,7 +88,7 @@ class Report:
             if failpoint is not None:
                 self.failpoints[failpoint] += 1
                 self.hits[failpoint] += 1
-            if self._trouble != SEVERAL:
+            if self._trouble not in {SEVERAL, ALWAYS}:
                 self._trouble, self._mended_s = fault, math.inf
 
     def least_hit(
