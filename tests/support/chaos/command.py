@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +27,7 @@ from tests.support.servers.java_cache import java_cache
 from tests.support.servers.surroundings import ground
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.support.chaos.cluster import Cluster
     from tests.support.chaos.history import Beside
@@ -183,17 +184,14 @@ def _beside(
     sorts = [sort for sort in plan.sorts if sort == "failpoints"]
     if not sorts:
         return []
-    folders = [folder / f"beside-{number}" for number in range(1, 1 + len(_SIZES) + _MOVED)]
+    kinds: list[Callable[[Ground, Path], Beside]] = [
+        *(partial(Chaos, servers={}, size=size, sorts=sorts) for size in _SIZES),
+        *[MovedLog] * _MOVED,
+    ]
+    folders = [folder / f"beside-{number}" for number, _ in enumerate(kinds, 1)]
     for each in folders:
         each.mkdir()
-    grounds = [(_ground(servers, stack), each) for each in folders]
-    return [
-        *(
-            Chaos(*each, {}, size=size, sorts=sorts)
-            for size, each in zip(_SIZES, grounds, strict=False)
-        ),
-        *(MovedLog(*each) for each in grounds[len(_SIZES) :]),
-    ]
+    return [make(_ground(servers, stack), its) for make, its in zip(kinds, folders, strict=True)]
 
 
 def _ground(servers: Cluster, stack: contextlib.ExitStack) -> Ground:
