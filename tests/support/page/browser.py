@@ -45,12 +45,15 @@ def browser() -> Generator[Browser]:
 
 
 _AXE = CHECKOUT / "tests" / "vendored" / "axe.min.js"
+_SETTLED = """!document.querySelector('[aria-busy="true"]:not(.button)')
+    && document.getAnimations().every((each) => each.constructor !== CSSTransition)"""
 _VIOLATIONS = """axe.run(document).then((found) => found.violations.map(
     (each) => [each.id, each.nodes.length, each.nodes[0].html]))"""
 
 
 def assert_accessible(page: Page, where: str = "") -> None:
-    """Fail where axe finds a fault in what is shown now, light or dark."""
+    """Fail where axe finds a fault in what is shown, once nothing is dimmed for a new answer."""
+    page.wait_for_function(_SETTLED)
     if page.evaluate("typeof axe") == "undefined":
         page.evaluate(_AXE.read_text("utf-8"))  # no script tag: the page's policy forbids those
     for scheme in ("light", "dark"):
