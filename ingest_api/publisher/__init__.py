@@ -3,7 +3,7 @@
 Runs as `python -m ingest_api.publisher`.
 A pass is one publication of a job: all its rows, between JobOpened and JobSealed.
 
-Owns the passes, the lease that lets one publisher work at a time, and the watchdog.
+Owns the passes, their pace, the lease that lets one publisher work at a time, and the watchdog.
 Promises that a job is published whole before the next one begins, whatever is lost or repeated.
 May import `event_log`, `validation`, `parsing`, `kafka`; never Sanic.
 """

@@ -53,6 +53,7 @@ from ingest_api.publisher.metrics import (
     REFUSED_JOBS,
     WAITING_JOBS,
 )
+from ingest_api.publisher.pace import Pace
 from ingest_api.publisher.pass_producer import PassProducer
 from ingest_api.publisher.settings import PublisherSettings
 from ingest_api.publisher.watchdog import Watchdog
@@ -125,7 +126,9 @@ class Publisher:
         )
         self._lag = ConsumerLag(shared.kafka, topics.user_events, shared.group)
         self._chunks = ChunkSource(shared.kafka, topics.uploads.name, timeout_s=_CHUNK_TIMEOUT_S)
-        self._producer = PassProducer(shared.kafka, topics.user_events, shared.keyring)
+        self._producer = PassProducer(
+            shared.kafka, topics.user_events, Pace(self._lag), shared.keyring
+        )
         self._term = 0
         self._position = self._frontier = self._committed = 0
         self._watch_at_s = 0.0

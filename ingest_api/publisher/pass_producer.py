@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from ingest_api.event_log.ledger import LedgerJob
     from ingest_api.parsing.decode import Readable
+    from ingest_api.publisher.pace import Pace
     from schemas.log.digests import Keyring
     from schemas.log.topics import Topic
 
@@ -48,10 +49,11 @@ class PassProducer:
     """Makes passes, one at a time; its connection is kept from one whole pass to the next."""
 
     def __init__(
-        self, kafka: Mapping[str, str], topic: Topic, keyring: Keyring | None = None
+        self, kafka: Mapping[str, str], topic: Topic, pace: Pace, keyring: Keyring | None = None
     ) -> None:
         """``keyring`` signs the brackets; a row counts within its brackets alone."""
         self._topic = topic
+        self._pace = pace
         self._keyring = keyring
         # Not compressed unless ROLLCALL_KAFKA_COMPRESSION_TYPE says so: publisher, broker
         # and processor each save a seventh of their time, and the log is larger.
@@ -132,6 +134,7 @@ class PassProducer:
         self._queue_to_each(delivery, job, [_opened(job)] * partitions)
         for values in file_pass.blocks():
             for partition, (keys, some) in values.items():
+                self._pace.wait(len(keys), delivery.under_way, checkpoint)
                 delivery.queue(partition, keys, some, checkpoint)
             delivery.limit_blocks(checkpoint)
         if sum(file_pass.rows) != job.accepted.lines:
@@ -229,6 +232,16 @@ class _Delivery:
             self._wait(self._queued - self._queued_by_block.popleft(), checkpoint)
         else:
             self._wait(_QUEUE_ROWS, checkpoint)
+
+    def under_way(self) -> int:
+        """Return how many records are queued and not acknowledged.
+
+        Raises:
+            PassFailedError: one of them will never be.
+        """
+        self._producer.poll(0)
+        self._check()
+        return len(self._producer)
 
     def flush(self, checkpoint: Callable[[], None]) -> None:
         """Wait until all that was queued is acknowledged.

@@ -1,9 +1,10 @@
 """The consumer group's loop: polls, and hands prepared batches to the projector.
 
-Kafka's committed offset is for lag monitoring only.  Where to go on from is
-what the claim returned, so a partition is read only between a claim and the
-next loss: records of any other time are dropped here, late ones of a revoked
-partition and early ones of an unclaimed one alike.
+Kafka's committed offset tells the publisher, and whoever watches the lag, how
+far the tables are, nothing else.  Where to go on from is what the claim
+returned, so a partition is read only between a claim and the next loss:
+records of any other time are dropped here, late ones of a revoked partition
+and early ones of an unclaimed one alike.
 
 A partition's life::
 
@@ -47,9 +48,9 @@ if TYPE_CHECKING:
 _MAX_PENDING: Final = 40_000
 """Records read ahead, over all partitions; about 30 MB for ordinary rows."""
 _MAX_PENDING_BYTES: Final = 64 << 20
-_MAX_BATCH: Final = 20_000
+_MAX_BATCH: Final = 10_000
 _AFTER_LOSS_S: Final = 1.5
-_COMMIT_EVERY_S: Final = 0.5
+_COMMIT_EVERY_S: Final = 0.2
 _COMMIT_AGAIN_S: Final = 10.0
 _LOOK_EVERY_S: Final = 2.0
 _MUST_POLL_S: Final = LONGEST_POLL_S / 4
@@ -184,7 +185,8 @@ class GroupConsumer:
         if self._projector.tasks.full() or not self._pending():
             return
         batches = self._preparer.prepare(self._held.values(), _MAX_BATCH)
-        self._held = dict(sorted(self._held.items(), key=lambda item: -len(item[1].pending)))
+        for batch in batches:  # the next turn is the others', however much has come of these
+            self._held[batch.after.partition] = self._held.pop(batch.after.partition)
         self._pause_waiting()
         if batches:
             self._projector.tasks.put(Project(batches))

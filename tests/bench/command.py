@@ -1,6 +1,7 @@
 """`./rollcall bench`."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -18,7 +19,7 @@ from tests.bench.measurements import Measurements, Mode
 from tests.bench.reads import measured_pages
 from tests.bench.services import READY_TIMEOUT_S, Installation, installation
 from tests.bench.stages import measured_stages
-from tests.bench.writes import CLIENTS, created_alone, created_by_many
+from tests.bench.writes import CLIENTS, created_alone, created_by_many, created_meanwhile
 
 _SMALL_JOBS = 30
 _UNDONE_SHARE = 10
@@ -178,6 +179,7 @@ class Run:
         for what, measure in {
             "one client": created_alone,
             f"{CLIENTS} clients": created_by_many,
+            "during an upsert": partial(created_meanwhile, file=self._file(1), mode="upsert"),
         }.items():
             found = measure(installed)
             self._measured.create_ms.setdefault(what, []).extend(found.milliseconds)

@@ -6,6 +6,7 @@ the services, one after another instead of side by side.
 
 import time
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from processor.runtime.garbage_collection import rare_collections
 from schemas.codec import codec
 from schemas.config.settings import Settings
 from schemas.events import ChunkRange, JobAccepted, JobMode, JobSealed
+from schemas.log.topics import Topic
 from schemas.rules.fields import RULES_VERSION
 from tests.bench.services import READY_TIMEOUT_S, Installation
 
@@ -142,21 +144,30 @@ def _decode_partition(consumer: Consumer, topic: str, place: LogPartition) -> No
 def _wait_sealed(settings: Settings, job_id: int) -> None:
     """Returns once the last record of every partition seals the job.
 
+    Meanwhile it says in the processors' stead that they have come so far, or the publisher would
+    wait for them; where they go on from is what the tables say.
+
     Raises:
         TimeoutError: It was not published in time.
     """
-    consumer = _consumer(settings)
+    topic = settings.topics.user_events
     deadline = time.monotonic() + _PUBLISH_TIMEOUT_S
-    try:
-        for partition in range(settings.topics.user_events.partitions):
-            place = TopicPartition(settings.topics.user_events.name, partition)
+    with closing(_consumer(settings)) as consumer, closing(_processors(settings)) as processors:
+        for partition in range(topic.partitions):
+            place = TopicPartition(topic.name, partition)
             while not _is_sealed(consumer, place, job_id):
                 if time.monotonic() > deadline:
                     message = f"job {job_id} was not published in {_PUBLISH_TIMEOUT_S} s"
                     raise TimeoutError(message)
+                processors.commit(offsets=_ends(consumer, topic), asynchronous=False)
                 time.sleep(_POLL_S)
-    finally:
-        consumer.close()
+
+
+def _ends(consumer: Consumer, topic: Topic) -> list[TopicPartition]:
+    places = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+    for place in places:
+        _, place.offset = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)
+    return places
 
 
 def _is_sealed(consumer: Consumer, place: TopicPartition, job_id: int) -> bool:
@@ -167,6 +178,10 @@ def _is_sealed(consumer: Consumer, place: TopicPartition, job_id: int) -> bool:
     last = consumer.poll(_TIMEOUT_S)
     event = None if last is None or last.error() else codec.decode(last.value())
     return isinstance(event, JobSealed) and event.job_id == job_id
+
+
+def _processors(settings: Settings) -> Consumer:
+    return Consumer({**settings.kafka, "group.id": settings.group})
 
 
 def _consumer(settings: Settings) -> Consumer:

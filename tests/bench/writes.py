@@ -3,7 +3,9 @@
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.bench.client import Client
 from tests.bench.services import Installation
@@ -11,6 +13,7 @@ from tests.bench.services import Installation
 CLIENTS = 20
 WANTED_PER_S = 200
 _ALONE = 100
+_POLL_S = 0.05
 _EACH = 100
 """Users that each of many clients creates: ten seconds at the wanted rate."""
 _INTERVAL_S = CLIENTS / WANTED_PER_S
@@ -36,6 +39,18 @@ def created_alone(installed: Installation) -> Creations:
     begin = time.perf_counter()
     times = [_create(installed.client, "alone", number) for number in range(_ALONE)]
     return Creations(times, time.perf_counter() - begin)
+
+
+def created_meanwhile(installed: Installation, file: Path, mode: str) -> Creations:
+    """One client creates one user after another while a file is imported."""
+    with closing(installed.another_client()) as client, ThreadPoolExecutor(1) as pool:
+        job_id = installed.client.upload(file, mode)
+        ended = pool.submit(client.wait_ended, job_id, poll_s=_POLL_S)
+        begin = time.perf_counter()
+        times: list[float] = []
+        while not ended.done():
+            times.append(_create(installed.client, mode, len(times)))
+        return Creations(times, time.perf_counter() - begin)
 
 
 def created_by_many(installed: Installation) -> Creations:
