@@ -181,8 +181,8 @@ class Database:
         schemas: Mapping[str, str],
         timeout_s: float,
     ) -> _T:
-        async with self.transaction(timeout_s=timeout_s) as connection:
-            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        async with self._connection(timeout_s) as connection:
+            await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             return await work(Snapshot(connection, schemas))
 
     _PAGE: Final = "SELECT {columns} FROM {table} ORDER BY {order} LIMIT %s OFFSET %s"
@@ -227,7 +227,8 @@ class Database:
     async def _select(
         self, query: LiteralString, parameters: Parameters | None
     ) -> list[dict[str, Any]]:
-        async with self.transaction() as connection:
+        # A statement is a transaction by itself: BEGIN and COMMIT would be two more round trips.
+        async with self._connection(_STATEMENT_TIMEOUT_S) as connection:
             return await (await connection.execute(query, parameters)).fetchall()
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
@@ -260,12 +261,14 @@ class Database:
         Raises:
             StoreUnavailableError: nothing is known of what the transaction did.
         """
+        async with self._connection(timeout_s) as connection, connection.transaction():
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def _connection(self, timeout_s: float) -> AsyncGenerator[Connection]:
+        """Yield a connection; a transaction that is begun on it ends with the context."""
         with _reached():
-            async with (
-                asyncio.timeout(timeout_s),
-                self._pool.connection() as connection,
-                connection.transaction(),
-            ):
+            async with asyncio.timeout(timeout_s), self._pool.connection() as connection:
                 yield connection
 
     @contextlib.contextmanager

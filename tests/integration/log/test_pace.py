@@ -14,7 +14,7 @@ from tests.support.data.files import tidy_csv
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from tests.support.clients.published_log import World
 
@@ -77,7 +77,7 @@ def _lag(world: World) -> ConsumerLag:
 
 
 @contextmanager
-def _processors(world: World) -> Iterator[Callable[[list[int]], None]]:
+def _processors(world: World) -> Generator[Callable[[list[int]], None]]:
     """Yield what says, by partition, how far they have come."""
     group = make_consumer(world.settings.kafka, world.settings.group)
     name = world.topics.user_events.name
