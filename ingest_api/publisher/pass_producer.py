@@ -258,12 +258,9 @@ class _Delivery:
     def _wait(self, most: int, checkpoint: Callable[[], None]) -> None:
         """Wait until at most so many records are under way."""
         checkpoint()
-        self._producer.poll(0)
-        self._check()
-        while len(self._producer) > most:
+        while self.under_way() > most:
             self._producer.poll(_WAIT_S)
             checkpoint()
-            self._check()
 
     def _check(self) -> None:
         if self._failure is not None:

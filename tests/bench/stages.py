@@ -17,6 +17,7 @@ from confluent_kafka import Consumer, TopicPartition
 from psycopg.rows import dict_row
 
 from ingest_api.parsing.file_format import DELIMITERS, FileFormat
+from ingest_api.publisher.consumer_lag import ConsumerLag
 from ingest_api.publisher.encode_pass import FilePass
 from ingest_api.validation.validate import survey
 from processor.decoding.decode_records import decode_records
@@ -25,7 +26,6 @@ from processor.runtime.garbage_collection import rare_collections
 from schemas.codec import codec
 from schemas.config.settings import Settings
 from schemas.events import ChunkRange, JobAccepted, JobMode, JobSealed
-from schemas.log.topics import Topic
 from schemas.rules.fields import RULES_VERSION
 from tests.bench.services import READY_TIMEOUT_S, Installation
 
@@ -151,6 +151,7 @@ def _wait_sealed(settings: Settings, job_id: int) -> None:
         TimeoutError: It was not published in time.
     """
     topic = settings.topics.user_events
+    lag = ConsumerLag(settings.kafka, topic, settings.group)
     deadline = time.monotonic() + _PUBLISH_TIMEOUT_S
     with closing(_consumer(settings)) as consumer, closing(_processors(settings)) as processors:
         for partition in range(topic.partitions):
@@ -159,15 +160,9 @@ def _wait_sealed(settings: Settings, job_id: int) -> None:
                 if time.monotonic() > deadline:
                     message = f"job {job_id} was not published in {_PUBLISH_TIMEOUT_S} s"
                     raise TimeoutError(message)
-                processors.commit(offsets=_ends(consumer, topic), asynchronous=False)
+                ends = [TopicPartition(topic.name, *end) for end in enumerate(lag.ends())]
+                processors.commit(offsets=ends, asynchronous=False)
                 time.sleep(_POLL_S)
-
-
-def _ends(consumer: Consumer, topic: Topic) -> list[TopicPartition]:
-    places = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
-    for place in places:
-        _, place.offset = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)
-    return places
 
 
 def _is_sealed(consumer: Consumer, place: TopicPartition, job_id: int) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from itertools import count
+from itertools import chain, count, islice
 from typing import TYPE_CHECKING
 
 from schemas.clients.kafka import make_producer
@@ -14,6 +13,8 @@ from tests.support.models.verdict import select
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.support.servers.rig import Rig
 
 _EACH = 25_000
@@ -32,7 +33,7 @@ def test_a_user_does_not_wait_for_all_of_other_partitions(rig: Rig) -> None:
     """Rows of two partitions come in masses; one of a third is sent while they are applied."""
     rig.processors[0].terminate()
     topic = rig.env.settings.topics.user_events
-    keys = _keys_by_partition(topic.partitions)
+    first, second, third = (_keys(number, topic.partitions) for number in range(3))
     producer = make_producer(rig.env.settings.kafka, {"queue.buffering.max.messages": 3 * _EACH})
 
     def send(key: str) -> None:
@@ -40,28 +41,24 @@ def test_a_user_does_not_wait_for_all_of_other_partitions(rig: Rig) -> None:
         partition = partition_of(key.encode(), topic.partitions)
         producer.produce(topic.name, value, key.encode(), partition)
 
-    for key in keys[0] + keys[1]:
+    for key in chain(islice(first, _EACH), islice(second, _EACH)):
         send(key)
     producer.flush(_TIMEOUT_S)
     rig.restart_processor()
     wait_until(lambda: _users(rig), _TIMEOUT_S, saying="some are applied", every_s=0.05)
-    send(keys[2][0])
+    alone = next(third)
+    send(alone)
     producer.flush(_TIMEOUT_S)
     wait_until(
         lambda: _users(rig) == 2 * _EACH + 1, _TIMEOUT_S, saying="all are applied", every_s=0.5
     )
-    (later,) = select(rig.env, _APPLIED_LATER.format(key=keys[2][0]))
+    (later,) = select(rig.env, _APPLIED_LATER.format(key=alone))
     assert later["users"] > _EACH / 4
 
 
-def _keys_by_partition(partitions: int) -> dict[int, list[str]]:
-    found: defaultdict[int, list[str]] = defaultdict(list)
-    for number in count():
-        key = _KEY % number
-        found[partition_of(key.encode(), partitions)].append(key)
-        if min(map(len, found.values())) >= _EACH:
-            return {partition: keys[:_EACH] for partition, keys in found.items()}
-    raise AssertionError("it counts for ever")
+def _keys(partition: int, partitions: int) -> Iterator[str]:
+    keys = (_KEY % number for number in count())
+    return (key for key in keys if partition_of(key.encode(), partitions) == partition)
 
 
 def _users(rig: Rig) -> int:

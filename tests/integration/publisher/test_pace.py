@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
-
-from confluent_kafka import TopicPartition
 
 from ingest_api.publisher.consumer_lag import ConsumerLag
 from ingest_api.publisher.pace import MOST_AHEAD
-from schemas.clients.kafka import make_consumer
 from tests.support.data.files import tidy_csv
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
     from tests.support.clients.published_log import World
 
 _ROWS = 90_000
@@ -32,20 +26,18 @@ def test_rows_wait_as_long_as_processors_have_enough_to_do(world: World) -> None
     world.services.publisher()
     most = looks = 0
 
-    with _processors(world) as apply:
+    def apply_some() -> bool:
+        """A record at a time at first, for as long as the publisher would need for the rest."""
+        nonlocal most, looks
+        ends, applied = lag.ends(), lag.next_offsets()
+        most = max(most, sum(ends) - sum(applied))
+        looks += most > MOST_AHEAD / 2
+        more = 1 if looks < _SLOW_LOOKS else 10_000
+        places = zip(ends, applied, strict=True)
+        world.commit_as_processors([min(end, done + more) for end, done in places])
+        return sum(applied) >= 2 * _ROWS
 
-        def apply_some() -> bool:
-            """A record at a time at first, for as long as the publisher would need for the rest."""
-            nonlocal most, looks
-            ends, applied = lag.ends(), lag.next_offsets()
-            most = max(most, sum(ends) - sum(applied))
-            looks += most > MOST_AHEAD / 2
-            more = 1 if looks < _SLOW_LOOKS else 10_000
-            apply([min(end, done + more) for end, done in zip(ends, applied, strict=True)])
-            return sum(applied) >= 2 * _ROWS
-
-        wait_until(apply_some, 300, saying="all rows are applied")
-
+    wait_until(apply_some, 300, saying="all rows are applied")
     assert MOST_AHEAD / 2 < most < MOST_AHEAD + _BLOCK_ROWS
 
 
@@ -55,13 +47,12 @@ def test_nobody_waits_for_a_partition_that_stands_still(world: World) -> None:
         world.accept(number, tidy_csv(range(_ROWS)))
     lag = _lag(world)
     world.services.publisher()
-    with _processors(world) as apply:
 
-        def apply_but_the_first() -> bool:
-            apply([0, *lag.ends()[1:]])
-            return sum(lag.ends()) >= 3 * _ROWS
+    def apply_but_the_first() -> bool:
+        world.commit_as_processors([0, *lag.ends()[1:]])
+        return sum(lag.ends()) >= 3 * _ROWS
 
-        wait_until(apply_but_the_first, 300, saying="all rows are appended")
+    wait_until(apply_but_the_first, 300, saying="all rows are appended")
 
 
 def test_nobody_waits_for_processors_that_are_away(world: World) -> None:
@@ -74,17 +65,3 @@ def test_nobody_waits_for_processors_that_are_away(world: World) -> None:
 
 def _lag(world: World) -> ConsumerLag:
     return ConsumerLag(world.settings.kafka, world.topics.user_events, world.settings.group)
-
-
-@contextmanager
-def _processors(world: World) -> Generator[Callable[[list[int]], None]]:
-    """Yield what says, by partition, how far they have come."""
-    group = make_consumer(world.settings.kafka, world.settings.group)
-    name = world.topics.user_events.name
-
-    def apply(next_offsets: list[int]) -> None:
-        places = [TopicPartition(name, *place) for place in enumerate(next_offsets)]
-        group.commit(offsets=places, asynchronous=False)
-
-    yield apply
-    group.close()

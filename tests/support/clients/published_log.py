@@ -130,9 +130,11 @@ class World:
 
     def commit_all_as_processors(self) -> None:
         """Say that the processors have read all of `user-events`."""
-        name = self.topics.user_events.name
-        ends = [len(partition) for partition in self.log()]
-        self._commit(self.settings.group, name, ends)
+        self.commit_as_processors([len(partition) for partition in self.log()])
+
+    def commit_as_processors(self, next_offsets: list[int]) -> None:
+        """Say how far the processors have come in `user-events`, by partition."""
+        self._commit(self.settings.group, self.topics.user_events.name, next_offsets)
 
     def commit_as_publisher(self, next_offset: int) -> None:
         """Say that a publisher has come so far in `job-events`."""
